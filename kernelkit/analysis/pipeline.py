@@ -1,0 +1,5 @@
+"""placeholder"""
+from dataclasses import dataclass
+@dataclass
+class Analysis:
+    pass

@@ -1,0 +1,191 @@
+"""The door for back ends: the Backend protocol and what passes through it.
+
+In: an Analysis of a typed kernel. Out: text, then bytes, then something that launches.
+Holds: a back end is found through the entry-point group `kernelkit.backends` and imports of
+kernelkit only errors, ir, analysis, emit and this module; emit and compile need no device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from kernelkit.analysis.pipeline import Analysis
+from kernelkit.analysis.shape import Block, Shape
+from kernelkit.ir.nodes import Kernel
+from kernelkit.ir.types import DTYPES
+
+#: The version of this protocol; a back end that names another one is refused with a clear message.
+PROTOCOL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a device can do. The runtime checks launches against it, so that every back end
+    refuses in the same words."""
+
+    dtypes: frozenset[str] = frozenset(DTYPES)
+    #: Dtypes on which atomics work, in global and in shared memory.
+    atomics: frozenset[str] = frozenset(("int32", "uint32", "int64", "uint64", "float32", "float64"))
+    warp_operations: bool = True
+    barriers: bool = True
+    shared_memory: bool = True
+    printing: bool = True
+    assertions: bool = True
+    reproducible: bool = True
+    threads_per_block: int = 1024
+    block: tuple[int, int, int] = (1024, 1024, 64)
+    grid: tuple[int, int, int] = (2**31 - 1, 65535, 65535)
+    #: Bytes of shared memory a block may use, static and dynamic together.
+    shared_bytes: int = 48 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What code is made for: `name` says which processor, in the back end's own words."""
+
+    name: str
+    capabilities: Capabilities = Capabilities()
+    features: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device that a back end found. `name` is what a person calls it."""
+
+    backend: str
+    index: int
+    name: str
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What emit made: text for people, caches and compilers. `metadata` is JSON-like."""
+
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """What compile made and a disk cache may keep: bytes, free of any device."""
+
+    data: bytes
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchConfig:
+    """A checked launch: grid and block as (x, y, z), dynamic shared memory in bytes."""
+
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared_bytes: int = 0
+
+
+class Executable(Protocol):
+    """A kernel, loaded and ready."""
+
+    def launch(self, config: LaunchConfig, args: Sequence[Any], stream: object) -> None:
+        """Run it. `args` are in the order of Kernel.params: native arrays and scalars, checked."""
+
+
+class Event(Protocol):
+    """A point in a stream, for timing."""
+
+    def record(self, stream: object = None) -> None: ...
+    def synchronize(self) -> None: ...
+    def elapsed_ms(self, since: Event) -> float:
+        """Milliseconds from `since` to this event."""
+
+
+class Memory(Protocol):
+    """The native arrays of a device."""
+
+    def owns(self, value: object) -> bool:
+        """Whether `value` is an array that lives where this device works."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> Any: ...
+    def copy_in(self, value: np.ndarray) -> Any:
+        """A device array with the elements of `value`; `value` itself where the device can use it."""
+
+    def copy_out(self, value: Any) -> np.ndarray: ...
+    def synchronize(self) -> None: ...
+    def stream(self) -> Any: ...
+    def event(self) -> Event: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What a package registers under `kernelkit.backends`."""
+
+    name: str
+    protocol: int
+
+    def probe(self) -> tuple[Device, ...]:
+        """The devices usable here; () where there are none. Never raises."""
+
+    def why_unavailable(self) -> str:
+        """One line that says why probe() found nothing and what would help; else ''."""
+
+    def shape(self, kernel: Kernel, block: Block, target: Target) -> Shape: ...
+    def emit(self, analysis: Analysis, target: Target) -> Artifact: ...
+    def compile(self, artifact: Artifact, target: Target) -> Binary: ...
+    def load(self, binary: Binary, device: Device) -> Executable: ...
+    def memory(self, device: Device) -> Memory: ...
+
+
+# ---------------------------------------------------------------- the host's memory
+class HostEvent:
+    """A moment on the host's clock."""
+
+    def __init__(self) -> None:
+        self.seconds = float("nan")
+
+    def record(self, stream: object = None) -> None:
+        self.seconds = time.perf_counter()
+
+    def synchronize(self) -> None:
+        pass
+
+    def elapsed_ms(self, since: Event) -> float:
+        if not isinstance(since, HostEvent):
+            raise TypeError(f"an event of the host cannot be compared with {type(since).__name__}")
+        return (self.seconds - since.seconds) * 1e3
+
+
+class HostStream:
+    """Launches on the host run in order and are done when they return."""
+
+    def synchronize(self) -> None:
+        pass
+
+
+class HostMemory:
+    """NumPy arrays, for every back end that works on the host."""
+
+    def owns(self, value: object) -> bool:
+        return isinstance(value, np.ndarray)
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return np.empty(shape, dtype)
+
+    def copy_in(self, value: np.ndarray) -> np.ndarray:
+        return value
+
+    def copy_out(self, value: np.ndarray) -> np.ndarray:
+        return value
+
+    def synchronize(self) -> None:
+        pass
+
+    def stream(self) -> HostStream:
+        return HostStream()
+
+    def event(self) -> HostEvent:
+        return HostEvent()
