@@ -1,0 +1,340 @@
+"""The command `kernelkit`: demo, devices, inspect.
+
+In: a command line. Out: text or JSON on standard output, everything else on standard error.
+Holds: a failure is one clear line and exit status 1, a wrong command line 2, Ctrl-C 130; nothing
+is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+PICTURE = "kernelkit-demo.png"
+#: import name -> what people call it, for each module of the extra `demo`.
+DEMO_EXTRAS = {"scipy": "SciPy", "PIL": "Pillow", "matplotlib": "Matplotlib"}
+
+
+class Failure(Exception):
+    """What a command cannot do, in one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit status."""
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except Failure as failure:
+        print(f"kernelkit: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("kernelkit: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; let the interpreter's own flush at exit go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    status: int = options.command(options)
+    return status
+
+
+# ---------------------------------------------------------------- the command line
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="kernelkit",
+        description="GPU kernels written once, in CUDA-style Python, that run on any back end.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say the version and stop")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_demo(commands)
+    _add_devices(commands)
+    _add_inspect(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Reads the version only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"kernelkit {_version()}")
+        parser.exit()
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("kernelkit")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _add_demo(commands: Any) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="run kernels on a real image and check them against SciPy and PyWavelets",
+        description="Sharpen, blur and transform an image on every back end, check the results "
+        "against SciPy and PyWavelets, and draw them. Exit status 1 if any disagrees.",
+    )
+    parser.add_argument(
+        "image", nargs="?", type=Path, help="an image file (default: PyWavelets' photograph)"
+    )
+    parser.add_argument(
+        "--backend", action="append", metavar="NAME",
+        help="a back end to run on; may be repeated (default: every one found)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--crop", type=_positive, metavar="N",
+        help="work on at most N x N pixels (default: what the back end does in seconds)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output", type=Path, metavar="PNG",
+        help=f"where the picture of the results goes (default: {PICTURE}; with --json, none)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(command=_demo)
+
+
+def _add_devices(commands: Any) -> None:
+    parser = commands.add_parser(
+        "devices",
+        help="list the devices that kernels can run on",
+        description="List the devices that kernels can run on, and why other back ends have none.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(command=_devices)
+
+
+def _add_inspect(commands: Any) -> None:
+    parser = commands.add_parser(
+        "inspect",
+        help="show what a kernel becomes for given argument types",
+        description="Show the typed IR of a kernel, or the source that a back end makes of it.",
+        epilog="An ARGUMENT is a scalar type (int64), an array type with a ':' for each axis and "
+        "a step where it is strided ('float32[:,:]', 'uint8[:,::2]'), or a value (3, 0.5, None, "
+        "'(1, 2)'). Example: kernelkit inspect examples/hello.py:saxpy float32 'float32[:]' "
+        "'float32[:]' --block 256",
+    )
+    parser.add_argument(
+        "kernel", metavar="FILE.py:KERNEL", help="the kernel; package.module:KERNEL works as well"
+    )
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="see below")
+    parser.add_argument(
+        "--block", type=_extents, default=(32,), metavar="X[,Y[,Z]]",
+        help="threads of a block (default: 32)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--grid", type=_extents, default=(1,), metavar="X[,Y[,Z]]",
+        help="blocks of the grid (default: 1)",
+    )  # fmt: skip
+    parser.add_argument("--backend", metavar="NAME", help="the back end (default: NumPy's)")
+    parser.add_argument(
+        "--what",
+        default="ir",
+        metavar="VIEW",
+        help="ir (default), source, or what the back end adds",
+    )
+    parser.set_defaults(command=_inspect)
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive whole number")
+    return int(text)
+
+
+def _extents(text: str) -> tuple[int, ...]:
+    extents = tuple(_positive(part.strip()) for part in text.split(","))
+    if len(extents) > 3:
+        raise argparse.ArgumentTypeError(f"{text!r} has more than three extents")
+    return extents
+
+
+# ---------------------------------------------------------------- demo
+def _demo(options: argparse.Namespace) -> int:
+    output = options.output or (None if options.json else Path(PICTURE))
+    needed = {"scipy"}
+    needed |= {"PIL"} if options.image is not None else set()
+    needed |= {"matplotlib"} if output is not None else set()
+    _require(needed)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise Failure(f"{output}: there is no directory {output.absolute().parent}")
+
+    from kernelkit.demo.images import ImageError, read_picture
+    from kernelkit.demo.report import as_json
+
+    try:
+        picture = read_picture(options.image)
+    except ImageError as error:
+        raise Failure(str(error)) from None
+    outcomes = _run_demo(picture, _usable(options.backend), options.crop)
+    drawn = _draw(picture, outcomes, options.crop, output)
+    if options.json:
+        print(json.dumps(as_json(picture, outcomes, drawn), indent=2))
+    else:
+        _show(picture, outcomes, drawn)
+    for outcome in outcomes:
+        if not outcome.agrees:
+            print(f"kernelkit: {_complaint(outcome)}", file=sys.stderr)
+    return 0 if all(o.agrees for o in outcomes) else 1
+
+
+def _require(modules: Iterable[str]) -> None:
+    """Fails if one of the demo's extras is not installed."""
+    from importlib.util import find_spec
+
+    missing = [DEMO_EXTRAS[name] for name in sorted(modules) if find_spec(name) is None]
+    if missing:
+        raise Failure(f"the demo needs {' and '.join(missing)}: pip install 'kernelkit[demo]'")
+
+
+def _usable(wanted: list[str] | None) -> list[str]:
+    """The back ends to run on: those asked for, or every one with a device."""
+    import kernelkit as kk
+
+    rows = kk.devices()
+    if not wanted:
+        found = list(dict.fromkeys(row.backend for row in rows if row.usable))
+        if not found:
+            raise Failure("no back end is usable here; `kernelkit devices` says why")
+        return found
+    for name in wanted:
+        try:
+            with kk.use(name):
+                pass
+        except kk.BackendError as error:
+            raise Failure(str(error)) from None
+    return list(dict.fromkeys(wanted))
+
+
+def _run_demo(picture: Any, backends: list[str], side: int | None) -> list[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    from kernelkit.demo.cases import CASES
+    from kernelkit.demo.run import run_all
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("starting", total=len(backends) * len(CASES))
+        done = -1
+
+        def step(backend: str, kernel: str) -> None:
+            nonlocal done
+            done += 1
+            progress.update(task, description=f"{backend}: {kernel}", completed=done)
+
+        return run_all(picture.pixels, backends, side, step)
+
+
+def _draw(picture: Any, outcomes: list[Any], side: int | None, path: Path | None) -> Path | None:
+    """Draws the results of the back end that did the most pixels."""
+    whole = {o.backend: o.shape[0] * o.shape[1] for o in outcomes}
+    for o in outcomes:
+        if o.error:
+            whole.pop(o.backend, None)
+    if path is None or not whole:
+        return None
+    from kernelkit.demo.report import draw
+    from kernelkit.demo.run import image_for
+
+    best = max(whole, key=whole.__getitem__)
+    shown = [o for o in outcomes if o.backend == best]
+    try:
+        draw(image_for(picture.pixels, best, side), shown, path)
+    except OSError as error:
+        raise Failure(f"{path}: the picture cannot be written: {error.strerror}") from None
+    return path
+
+
+def _show(picture: Any, outcomes: list[Any], drawn: Path | None) -> None:
+    from rich.console import Console
+
+    from kernelkit.demo.report import table
+
+    console = Console(highlight=False)
+    height, width = picture.pixels.shape
+    console.print(f"{picture.name}, {width} x {height} pixels", markup=False)
+    console.print(table(outcomes))
+    if drawn is not None:
+        print(f"The results are drawn in {drawn}")
+
+
+def _complaint(outcome: Any) -> str:
+    where = f"{outcome.kernel} on {outcome.backend}"
+    if outcome.error:
+        return f"{where} failed: {outcome.error}"
+    return (
+        f"{where} differs from {outcome.peer} by {outcome.difference:.2e}, "
+        f"more than the {outcome.tolerance:.2e} that rounding explains"
+    )
+
+
+# ---------------------------------------------------------------- devices
+def _devices(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    import kernelkit as kk
+
+    rows = kk.devices()
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table("back end", "device", "name", header_style="bold")
+    for row in rows:
+        if row.usable:
+            made.add_row(row.backend, f"{row.backend}:{row.index}", Text(row.name))
+        else:
+            made.add_row(row.backend, "-", Text(f"not usable: {row.why}", "dim"))
+    Console(highlight=False).print(made)
+    return 0
+
+
+# ---------------------------------------------------------------- inspect
+def _inspect(options: argparse.Namespace) -> int:
+    import kernelkit as kk
+    from kernelkit import inspection
+
+    try:
+        kernel = inspection.find_kernel(options.kernel)
+        arguments = [inspection.sample_argument(text) for text in options.arguments]
+        text = kernel.inspect(
+            *arguments,
+            grid=options.grid,
+            block=options.block,
+            backend=options.backend,
+            what=options.what,
+        )
+    except (inspection.InspectionError, kk.KernelError) as error:
+        raise Failure(str(error)) from None
+    print(text.rstrip("\n"))
+    return 0

@@ -1,0 +1,151 @@
+"""What the demo runs: three kernels with their launches, and the peers' word on each result.
+
+In: a float32 image and the name of a back end. Out: the result, and what it must equal, with the
+bound that float32 rounding allows.
+Holds: the peers compute in float64, so that the difference is ours alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pywt
+
+import kernelkit as kk
+from kernelkit.demo import kernels
+
+Image = np.ndarray[Any, np.dtype[Any]]
+
+SIGMA = 1.5
+#: The largest rounding error of one float32 operation, relative to its result.
+ROUNDING = float(np.finfo(np.float32).eps) / 2
+
+
+def _binomial(order: int) -> Image:
+    row = np.array([1.0])
+    for _ in range(order):
+        row = np.convolve(row, [0.5, 0.5])
+    return row
+
+
+def _sharpening() -> Image:
+    """Unsharp masking: three times the image less twice its blurred self."""
+    weights = -2 * np.outer(_binomial(4), _binomial(4))
+    weights[2, 2] += 3
+    return weights.astype(np.float32)
+
+
+def _gaussian() -> Image:
+    offsets = np.arange(-kernels.RADIUS, kernels.RADIUS + 1)
+    weights = np.exp(-0.5 * (offsets / SIGMA) ** 2)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+SHARPENING = _sharpening()
+GAUSSIAN = _gaussian()
+
+
+def _blocks(shape: tuple[int, ...]) -> tuple[int, int]:
+    height, width = shape
+    return -(-width // kernels.SIDE), -(-height // kernels.SIDE)
+
+
+def prepare_sharpen(image: Image, backend: str) -> Launch:
+    src, weights = kk.asarray(image, backend), kk.asarray(SHARPENING, backend)
+    dst = kk.empty(image.shape, np.float32, backend)
+    configured = kernels.correlate.on(backend).forall(image.shape)
+    return Launch(lambda: configured(src, dst, weights), lambda: kk.to_numpy(dst))
+
+
+def prepare_blur(image: Image, backend: str) -> Launch:
+    src, weights = kk.asarray(image, backend), kk.asarray(GAUSSIAN, backend)
+    dst = kk.empty(image.shape, np.float32, backend)
+    configured = kernels.blur.on(backend)[_blocks(image.shape), (kernels.SIDE, kernels.SIDE)]
+    return Launch(lambda: configured(src, dst, weights), lambda: kk.to_numpy(dst))
+
+
+def prepare_wavelet(image: Image, backend: str) -> Launch:
+    src = kk.asarray(image, backend)
+    half = tuple(-(-n // 2) for n in image.shape)
+    bands = [kk.empty(half, np.float32, backend) for _ in range(4)]
+    configured = kernels.wavelet.on(backend)[_blocks(half), (kernels.SIDE, kernels.SIDE)]
+    return Launch(lambda: configured(src, *bands), lambda: mosaic(*map(kk.to_numpy, bands)))
+
+
+def mosaic(cA: Image, cH: Image, cV: Image, cD: Image) -> Image:
+    """The four bands of a transform as one picture."""
+    return np.block([[cA, cH], [cV, cD]])
+
+
+def scipy_sharpen(image: Image) -> Image:
+    from scipy import ndimage
+
+    return ndimage.correlate(image.astype(np.float64), SHARPENING, mode="nearest")
+
+
+def scipy_blur(image: Image) -> Image:
+    from scipy import ndimage
+
+    truncate = kernels.RADIUS / SIGMA
+    return ndimage.gaussian_filter(
+        image.astype(np.float64), SIGMA, mode="nearest", truncate=truncate
+    )
+
+
+def pywt_wavelet(image: Image) -> Image:
+    cA, (cH, cV, cD) = pywt.dwt2(image.astype(np.float64), "db4", mode="periodization")
+    return mosaic(cA, cH, cV, cD)
+
+
+def _bound(taps: int, gain: float, passes: int = 1) -> float:
+    """How far `passes` sums of `taps` float32 products may stray, for pixels up to 1: each product
+    is rounded, its weight was, and so is every sum."""
+    return passes * (taps + 2) * ROUNDING * gain**passes
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A launch that is ready to be repeated, and its result on the host."""
+
+    run: Callable[[], None]
+    result: Callable[[], Image]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel on show: how it is launched, whose result it must equal, and how closely."""
+
+    name: str
+    prepare: Callable[[Image, str], Launch]
+    peer: str
+    expected: Callable[[Image], Image]
+    #: The largest difference that rounding explains, for pixels between -1 and 1.
+    bound: float
+
+
+CASES = (
+    Case(
+        "sharpen 5x5",
+        prepare_sharpen,
+        "scipy.ndimage.correlate",
+        scipy_sharpen,
+        _bound(SHARPENING.size, float(np.abs(SHARPENING).sum())),
+    ),
+    Case(
+        "blur, tiled",
+        prepare_blur,
+        "scipy.ndimage.gaussian_filter",
+        scipy_blur,
+        _bound(GAUSSIAN.size, float(np.abs(GAUSSIAN).sum()), passes=2),
+    ),
+    Case(
+        "wavelet db4",
+        prepare_wavelet,
+        "pywt.dwt2",
+        pywt_wavelet,
+        _bound(kernels.TAPS, float(max(np.abs(kernels.LOW).sum(), np.abs(kernels.HIGH).sum())), 2),
+    ),
+)

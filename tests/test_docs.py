@@ -1,0 +1,88 @@
+"""Every Python example of the README and the documentation runs, and every link leads somewhere.
+
+A page is one script, top to bottom: its blocks marked `python` are written to a file, each on the
+lines that it has in the page, so that a traceback names the page's line.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+#: What a block may be; those that are not python are for reading.
+MARKS = {"python", "bash", "text", "toml"}
+
+
+def blocks(page: Path, mark: str) -> list[tuple[int, str]]:
+    """(number of lines before it, text) of every block with that mark."""
+    text = page.read_text()
+    return [
+        (text.count("\n", 0, match.start(2)), match[2])
+        for match in BLOCK.finditer(text)
+        if match[1] == mark
+    ]
+
+
+def script(page: Path) -> str:
+    lines: list[str] = []
+    for before, text in blocks(page, "python"):
+        lines += [""] * (before - len(lines)) + text.splitlines()
+    return "\n".join(lines) + "\n"
+
+
+def anchor(heading: str) -> str:
+    """What a link to a heading ends in."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def test_pages_with_examples_are_found():
+    shown = {name(page) for page in PAGES if blocks(page, "python")}
+    assert {"README.md", "docs/backends.md"} <= shown
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=name)
+def test_page_runs(page, tmp_path):
+    file = tmp_path / f"{page.stem}.py"
+    file.write_text(script(page))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", file],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{name(page)}, by its own line numbers:\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_page_is_sound(page):
+    text = page.read_text()
+    assert text.count("```") == 2 * len(BLOCK.findall(text)), "a code block is not closed"
+    assert {mark for mark, _ in BLOCK.findall(text)} <= MARKS
+    for target in LINK.findall(BLOCK.sub("", text)):
+        if "://" in target:
+            continue
+        path, _, fragment = target.partition("#")
+        led = page.parent / path if path else page
+        assert led.exists(), f"{name(page)} links to {target}"
+        if fragment:
+            anchors = {anchor(heading) for heading in HEADING.findall(led.read_text())}
+            assert fragment in anchors, f"{name(page)} links to {target}"
+
+
+def test_readme_commands_are_single_lines():
+    commands = [text.splitlines() for _, text in blocks(ROOT / "README.md", "bash")]
+    setups = [line for block in commands for line in block if "pip install" in line]
+    assert len(setups) == 2
+    assert any(line.endswith("kernelkit demo") for line in setups)
+    assert any("pytest" in line for line in setups)
