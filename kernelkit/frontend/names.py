@@ -1,0 +1,247 @@
+"""Names: what one stands for when it is read, and what an assignment makes of it.
+
+Holds: locals are bound flow by flow; a name from outside is folded and captured, so that a launch
+can see that it changed.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from kernelkit.errors import Diagnostic, Span
+from kernelkit.frontend import operators
+from kernelkit.frontend.builtins import BUILTINS, atomic, const, local, shared
+from kernelkit.frontend.context import Context
+from kernelkit.frontend.promotion import ScalarType
+from kernelkit.frontend.values import (
+    UNKNOWN,
+    ArrayRef,
+    Binding,
+    Capture,
+    Conflict,
+    Scalar,
+    Static,
+    TupleBinding,
+    TupleValue,
+    Unknown,
+    Value,
+    VarBinding,
+)
+from kernelkit.ir.nodes import ArrayVar, Assign, Load, Read, walk_expr
+from kernelkit.ir.types import AddressSpace, ArrayType, from_numpy
+
+Where = ast.AST | Span
+_FIXED_MODULES = ("math", "numpy", "kernelkit", "builtins")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean x?`, or nothing."""
+    close = difflib.get_close_matches(name, [k for k in known if not k.startswith("__")], 1, 0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+# ---------------------------------------------------------------- reading
+def read_name(ctx: Context, name: str, where: Where) -> Value:
+    """The value that a name stands for here."""
+    function = ctx.function
+    binding = function.env.get(name)
+    if binding is None and name in function.local_names:
+        binding = VarBinding(function.prefix + name)
+    if binding is not None:
+        return read_binding(ctx, binding, name, where)
+    found, value, current = function.source.lookup(name)
+    if not found:
+        known = function.source.visible_names() | function.local_names | set(BUILTINS)
+        ctx.fail(where, f"{name} is not defined{nearest(name, known)}")
+    return outside(ctx, value, name, current, where)
+
+
+def read_binding(ctx: Context, binding: Binding, name: str, where: Where) -> Value:
+    match binding:
+        case VarBinding():
+            return _read_var(ctx, binding, name, where)
+        case TupleBinding():
+            items = tuple(
+                read_binding(ctx, b, f"{name}[{i}]", where) for i, b in enumerate(binding.items)
+            )
+            return TupleValue(items, binding.cls)
+        case Conflict():
+            ctx.fail(where, binding.message, (binding.span, "they meet here"))
+        case _:
+            return binding
+
+
+def _read_var(ctx: Context, binding: VarBinding, name: str, where: Where) -> Value:
+    span = ctx.span(where)
+    if binding.constant is not None:
+        return Scalar(binding.constant.expr, binding.constant.weak)
+    join = ctx.joins.get(binding.key)
+    if join is None:
+        message = f"{name} is read here but never assigned a value; assign it first"
+        ctx.unknown.append(Diagnostic(span, message))
+        return UNKNOWN
+    var = ctx.var(binding.key)
+    return Scalar(Read(span, var.type, var), join.type.weak)
+
+
+# ---------------------------------------------------------------- values from outside the kernel
+def outside(
+    ctx: Context, value: object, name: str, current: Callable[[], object], where: Where
+) -> Value:
+    """A global, closure or attribute: folded, and captured unless it cannot change."""
+    if isinstance(value, np.ndarray):
+        return _global_array(ctx, value, name, current, where)
+    if not (isinstance(value, types.ModuleType) or id(value) in _FIXED):
+        _capture(ctx, name, value, current, _same)
+    return fold(ctx, value, name, where)
+
+
+#: What nobody binds anew: our own names and Python's.
+_FIXED = {
+    id(v) for v in (*BUILTINS.values(), shared, local, const, atomic, *vars(builtins).values())
+}
+
+
+def fold(ctx: Context, value: object, name: str, where: Where) -> Value:
+    """A compile-time object as a value."""
+    constant = operators.number(ctx, value, where)
+    if constant is not None:
+        return constant
+    if isinstance(value, tuple):
+        items = tuple(fold(ctx, v, f"{name}[{i}]", where) for i, v in enumerate(value))
+        return TupleValue(items, type(value) if hasattr(value, "_fields") else None)
+    if isinstance(value, np.ndarray):
+        return _global_array(ctx, value, name, lambda: value, where)
+    return Static(value)
+
+
+def _same(old: object, new: object) -> bool:
+    if old is new:
+        return True
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return isinstance(old, (int, float, complex, str, np.generic)) and repr(old) == repr(new)
+
+
+def _capture(
+    ctx: Context, name: str, value: object, current: Callable[[], object],
+    same: Callable[[Any, Any], bool],
+) -> None:  # fmt: skip
+    ctx.captures.setdefault((id(ctx.function.source.fn), name), Capture(name, value, current, same))
+
+
+def _global_array(
+    ctx: Context, value: np.ndarray, name: str, current: Callable[[], object], where: Where
+) -> Value:
+    if value.flags.writeable:
+        # Only const.array_like takes it, and then its elements count, not the object.
+        kept = value.copy()
+        _capture(ctx, name, value, current, lambda old, new: old is new and _equal(kept, new))
+        return Static(value)
+    _capture(ctx, name, value, current, lambda old, new: old is new)
+    array = ctx.globals.get(id(value))
+    if array is None:
+        array = constant_array(ctx, value, name, where)
+        ctx.allocate(ctx.span(where), array, np.ascontiguousarray(value), first=True)
+        ctx.globals[id(value)] = array
+    return ArrayRef(array)
+
+
+def _equal(old: np.ndarray, new: np.ndarray) -> bool:
+    return old.shape == new.shape and old.dtype == new.dtype and old.tobytes() == new.tobytes()
+
+
+def constant_array(ctx: Context, value: np.ndarray, name: str, where: Where) -> ArrayVar:
+    """A new constant array for a NumPy array's elements."""
+    dtype = from_numpy(value.dtype)
+    if dtype is None:
+        ctx.fail(where, f"{name} has dtype {value.dtype}, which no kernel knows; use .astype(...)")
+    if value.ndim == 0 or value.size == 0:
+        ctx.fail(where, f"{name} has shape {value.shape}; a constant array needs elements and axes")
+    kind = ArrayType(dtype, value.ndim, "C", AddressSpace.CONSTANT, readonly=True)
+    saved, ctx.hint = ctx.hint, ctx.hint or name.rpartition(".")[2]
+    try:
+        return ArrayVar(ctx.array_name("table"), kind, value.shape)
+    finally:
+        ctx.hint = saved
+
+
+def attribute(ctx: Context, owner: object, name: str, node: ast.Attribute) -> Value:
+    """owner.name of a compile-time object."""
+    try:
+        value = getattr(owner, name)
+    except AttributeError:
+        what = getattr(owner, "__name__", None) or repr(owner)
+        ctx.fail(node, f"{what} has no attribute {name}{nearest(name, dir(owner))}")
+    module = getattr(owner, "__name__", "") if isinstance(owner, types.ModuleType) else ""
+    if isinstance(owner, type) or module.partition(".")[0] in _FIXED_MODULES:
+        return fold(ctx, value, name, node)
+    return outside(
+        ctx, value, f"{ast.unparse(node.value)}.{name}", lambda: getattr(owner, name), node
+    )
+
+
+# ---------------------------------------------------------------- assigning
+def assign(ctx: Context, name: str, value: Value, where: Where) -> None:
+    """name = value"""
+    function = ctx.function
+    once = name in function.assigned_once
+    function.env[name] = bind(ctx, function.prefix + name, value, where, keep_constant=once)
+
+
+def bind(
+    ctx: Context, key: str, value: Value, where: Where, *, keep_constant: bool = False
+) -> Binding:
+    """Emits the assignments that make the variables of `key` hold a value."""
+    span = ctx.span(where)
+    match value:
+        case Scalar():
+            ctx.join(key, value.type, span)
+            var = ctx.var(key)
+            ctx.emit(Assign(span, var, operators.cast(ctx, value, var.type, where)))
+            known = value if keep_constant and value.constant is not None else None
+            if known is not None and ctx.joins[key].declared:
+                known = Scalar(operators.cast(ctx, value, var.type, where))
+            return VarBinding(key, known)
+        case TupleValue():
+            items = protect(ctx, list(value.items))
+            fields = getattr(value.cls, "_fields", range(len(items)))
+            bound = [bind(ctx, f"{key}.{f}", v, where) for f, v in zip(fields, items, strict=True)]
+            return TupleBinding(tuple(bound), value.cls)
+        case Unknown():
+            return (
+                VarBinding(key) if not isinstance(ctx.function.env.get(key), Unknown) else UNKNOWN
+            )
+        case _:
+            return value
+
+
+def declare(ctx: Context, name: str, dtype: object, where: Where) -> None:
+    """name: dtype"""
+    found = from_numpy(dtype)
+    if found is not None:
+        ctx.join(ctx.function.prefix + name, ScalarType(found), ctx.span(where), declared=True)
+
+
+def protect(ctx: Context, items: list[Value]) -> list[Value]:
+    """Values assigned one after the other, made safe against each other (a, b = b, a)."""
+    if len(items) < 2:
+        return items
+    return [_protected(ctx, item) for item in items]
+
+
+def _protected(ctx: Context, item: Value) -> Value:
+    if isinstance(item, TupleValue):
+        return TupleValue(tuple(_protected(ctx, i) for i in item.items), item.cls)
+    if isinstance(item, Scalar) and any(isinstance(e, (Read, Load)) for e in walk_expr(item.expr)):
+        return Scalar(ctx.spill(item.expr), item.weak)
+    return item

@@ -1,0 +1,262 @@
+"""Scalar work on typed operands: casts, arithmetic, comparison, truth; constants are folded.
+
+In: Scalars. Out: Scalars. Holds: the operands of what is built have the types that the scalar
+table asks for; literals fit the type they take.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from kernelkit.errors import Span
+from kernelkit.frontend.context import Context
+from kernelkit.frontend.promotion import DEFAULT, PromotionError, ScalarType, promote
+from kernelkit.frontend.values import Scalar
+from kernelkit.ir import scalar
+from kernelkit.ir.nodes import Binary, Cast, Compare, Constant, Expr, Intrinsic, Logical, Unary
+from kernelkit.ir.types import BOOL, FLOAT64, INT64, DType, from_numpy
+
+Where = ast.AST | Span
+SYMBOLS: Final = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>", "neg": "-", "invert": "~",
+    "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
+}  # fmt: skip
+#: Exact arithmetic on integer literals, before they have a type.
+_LITERAL: Final[dict[str, Callable[..., int]]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "pow": operator.pow,
+    "floordiv": lambda a, b: a // b if b else 0, "mod": lambda a, b: a % b if b else 0,
+    "and": operator.and_, "or": operator.or_, "xor": operator.xor,
+    "shl": operator.lshift, "shr": operator.rshift, "min": min, "max": max,
+    "neg": operator.neg, "invert": operator.invert, "abs": abs,
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- constants
+def number(ctx: Context, value: object, where: Where) -> Scalar | None:
+    """A Python or NumPy number as a constant; None if it is none."""
+    span = ctx.span(where)
+    if isinstance(value, (bool, np.bool_)):
+        return Scalar(Constant(span, BOOL, bool(value)))
+    if isinstance(value, np.generic):
+        dtype = from_numpy(value.dtype)
+        return None if dtype is None else Scalar(Constant(span, dtype, value.item()))
+    if isinstance(value, int):
+        return Scalar(Constant(span, INT64, int(value)), weak=True)
+    if isinstance(value, float):
+        return Scalar(Constant(span, FLOAT64, float(value)), weak=True)
+    if isinstance(value, complex):
+        return Scalar(Constant(span, DEFAULT["c"], complex(value)), weak=True)
+    return None
+
+
+def represent(constant: Constant) -> Any:
+    """A constant's value as the scalar table has it."""
+    kind = constant.type.kind
+    if kind in "fc":
+        with np.errstate(all="ignore"):
+            return constant.type.numpy.type(constant.value)
+    return constant.value
+
+
+def _folded(op: str, dtype: DType, operands: list[Expr], span: Span) -> Constant | None:
+    if not all(isinstance(e, Constant) for e in operands):
+        return None
+    values = [represent(e) for e in operands if isinstance(e, Constant)]
+    result = scalar.evaluate(op, tuple(e.type for e in operands), *values)
+    return Constant(span, dtype, scalar.to_constant(result))
+
+
+# ---------------------------------------------------------------- casts
+def cast(ctx: Context, value: Scalar, dtype: DType, where: Where) -> Expr:
+    """The value in a type. A literal must fit; complex does not become real."""
+    expr, span = value.expr, value.expr.span
+    if isinstance(expr, Constant) and value.weak:
+        return _typed_literal(ctx, expr, dtype)
+    if expr.type == dtype:
+        return expr
+    if expr.type.is_complex and not dtype.is_complex:
+        ctx.fail(
+            where, f"{expr.type} does not become {dtype}: take its .real, its .imag or its abs()"
+        )
+    if isinstance(expr, Constant):
+        result = scalar.cast(expr.type, dtype, represent(expr))
+        return Constant(span, dtype, scalar.to_constant(result))
+    return Cast(span, dtype, expr)
+
+
+def _typed_literal(ctx: Context, literal: Constant, dtype: DType) -> Constant:
+    value, span = literal.value, literal.span
+    if isinstance(value, int) and not isinstance(value, bool) and dtype.is_integer:
+        if not dtype.minimum <= value <= dtype.maximum:
+            ctx.fail(
+                span, f"the integer {value} does not fit {dtype} ({dtype.minimum} to "
+                f"{dtype.maximum}); cast the other operand to a wider type, or mask the literal",
+            )  # fmt: skip
+        return Constant(span, dtype, value)
+    if isinstance(value, complex) and not dtype.is_complex:
+        ctx.fail(
+            span, f"the complex number {value} does not become {dtype}: take its .real or .imag"
+        )
+    if isinstance(value, int) and dtype.kind in "fc":
+        try:
+            value = float(value) if dtype.bits > 32 or abs(value) < 1 << 53 else value
+            with np.errstate(all="ignore"):
+                found = dtype.numpy.type(value)
+        except OverflowError:
+            ctx.fail(span, f"the integer {value} is too large for {dtype}")
+        return Constant(span, dtype, found.item())
+    if dtype == BOOL:
+        return Constant(span, BOOL, bool(value))
+    if dtype.kind in "fc":
+        with np.errstate(all="ignore"):
+            return Constant(span, dtype, dtype.numpy.type(value).item())
+    return Constant(
+        span, dtype, scalar.to_constant(scalar.cast(literal.type, dtype, represent(literal)))
+    )
+
+
+def settle(ctx: Context, value: Scalar, where: Where) -> Expr:
+    """The value in its own type; a literal in its default one."""
+    return cast(ctx, value, value.expr.type, where)
+
+
+def meet(ctx: Context, op: str, values: list[Scalar], where: Where) -> ScalarType:
+    """The type in which operands meet."""
+    found = values[0].type
+    for value in values[1:]:
+        try:
+            found = promote(found, value.type)
+        except PromotionError as error:
+            ctx.fail(where, f"`{SYMBOLS.get(op, op)}`: {error}")
+    return found
+
+
+# ---------------------------------------------------------------- operations
+def binary(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) -> Scalar:
+    """left op right in the type in which they meet."""
+    span = ctx.span(where)
+    met = meet(ctx, op, [left, right], where)
+    if op == "truediv" and met.dtype.kind in "biu":
+        met = ScalarType(FLOAT64, met.weak)
+    exact = _literal(ctx, op, met, [left, right], where)
+    if exact is not None:
+        return exact
+    if op == "pow" and met.dtype.is_integer:
+        exponent = right.constant
+        if isinstance(exponent, int) and exponent < 0:
+            ctx.fail(where, "an integer to a negative power is no integer; write float(x) ** -1")
+    result = scalar.result_type(op, met.dtype, met.dtype)
+    if result is None:
+        ctx.fail(where, _undefined(op, met.dtype))
+    a, b = cast(ctx, left, met.dtype, where), cast(ctx, right, met.dtype, where)
+    expr = _folded(op, result, [a, b], span) or Binary(span, result, op, a, b)
+    return Scalar(expr, met.weak)
+
+
+def unary(ctx: Context, op: str, value: Scalar, where: Where) -> Scalar:
+    """op value."""
+    span = ctx.span(where)
+    exact = _literal(ctx, op, value.type, [value], where)
+    if exact is not None:
+        return exact
+    result = scalar.result_type(op, value.expr.type)
+    if result is None:
+        ctx.fail(where, _undefined(op, value.expr.type))
+    a = settle(ctx, value, where)
+    return Scalar(_folded(op, result, [a], span) or Unary(span, result, op, a), value.weak)
+
+
+def _literal(
+    ctx: Context, op: str, met: ScalarType, values: list[Scalar], where: Where
+) -> Scalar | None:
+    """Integer literals among themselves: exact, as in Python."""
+    if not (met.weak and met.dtype == INT64 and op in _LITERAL):
+        return None
+    constants = [v.constant for v in values]
+    if any(c is None for c in constants):
+        return None
+    last = constants[-1]
+    if op in ("pow", "shl", "shr") and isinstance(last, int) and not 0 <= last <= 4096:
+        ctx.fail(where, f"`{SYMBOLS[op]} {last}` on integer literals; the count must be 0 to 4096")
+    return Scalar(Constant(ctx.span(where), INT64, _LITERAL[op](*constants)), weak=True)
+
+
+def _undefined(op: str, dtype: DType) -> str:
+    symbol = SYMBOLS.get(op, op)
+    if dtype == BOOL:
+        hint = "write `not x`" if op == "invert" else "write int() around them"
+        return f"`{symbol}` is not defined for bool; {hint}"
+    if dtype.is_complex:
+        return f"`{symbol}` is not defined for {dtype}; compare or combine .real and .imag"
+    return f"`{symbol}` is not defined for {dtype}; cast the operands to an integer type: int(x)"
+
+
+def compare(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) -> Expr:
+    """left op right: bool."""
+    span = ctx.span(where)
+    met = meet(ctx, op, [left, right], where)
+    if scalar.result_type(op, met.dtype, met.dtype) is None:
+        ctx.fail(where, _undefined(op, met.dtype))
+    a, b = left.constant, right.constant
+    if met.weak and met.dtype == INT64 and a is not None and b is not None:
+        return Constant(span, BOOL, bool(getattr(operator, op)(a, b)))
+    x, y = cast(ctx, left, met.dtype, where), cast(ctx, right, met.dtype, where)
+    return _folded(op, BOOL, [x, y], span) or Compare(span, BOOL, op, x, y)
+
+
+def truth(ctx: Context, value: Scalar, where: Where) -> Expr:
+    """Whether a number is not 0."""
+    if value.expr.type == BOOL:
+        return value.expr
+    if value.constant is not None:
+        return Constant(value.expr.span, BOOL, bool(value.constant))
+    zero = Scalar(Constant(ctx.span(where), INT64, 0), weak=True)
+    return compare(ctx, "ne", value, zero, where)
+
+
+def negate(ctx: Context, condition: Expr, where: Where) -> Expr:
+    """not condition"""
+    if isinstance(condition, Constant):
+        return Constant(condition.span, BOOL, not condition.value)
+    return Unary(ctx.span(where), BOOL, "not", condition)
+
+
+def logical(op: str, left: Expr, right: Expr, span: Span) -> Expr:
+    """left and/or right, where neither does anything besides."""
+    if isinstance(left, Constant):
+        return right if bool(left.value) == (op == "and") else left
+    return Logical(span, BOOL, op, left, right)
+
+
+def intrinsic(
+    ctx: Context, function: str, values: list[Scalar], where: Where, *, floating: bool = False
+) -> Scalar:
+    """function(values) in the type in which they meet; `floating`: integers become float64."""
+    met = meet(ctx, function, values, where)
+    if floating and met.dtype.kind in "biu":
+        met = ScalarType(FLOAT64, met.weak)
+    args = [cast(ctx, v, met.dtype, where) for v in values]
+    expr = apply(ctx, function, args, where)
+    return Scalar(expr, met.weak and expr.type == met.dtype)
+
+
+def apply(ctx: Context, function: str, args: list[Expr], where: Where) -> Expr:
+    """An intrinsic on operands that have their types."""
+    span = ctx.span(where)
+    result = scalar.result_type(function, *(a.type for a in args))
+    if result is None:
+        types = ", ".join(str(a.type) for a in args)
+        hint = (
+            "it takes integers"
+            if function in ("popc", "clz", "ffs", "brev")
+            else "it takes real numbers"
+        )
+        ctx.fail(where, f"{function} is not defined for ({types}); {hint}")
+    constant = None if function == "uniform" else _folded(function, result, args, span)
+    return constant or Intrinsic(span, result, function, tuple(args))
