@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union, dataclass_transform
+from typing import TYPE_CHECKING, Any, dataclass_transform
 
 from kernelkit.errors import Span
 from kernelkit.ir.types import AddressSpace, ArrayType, DType
@@ -56,7 +56,7 @@ class ArrayVar:
         return self.type.space is AddressSpace.SHARED and self.shape == (0,)
 
 
-Symbol = Union[Var, ArrayVar]
+Symbol = Var | ArrayVar
 
 
 # ---------------------------------------------------------------- expressions
@@ -180,9 +180,10 @@ class Extent:
     axis: int
 
 
-Expr = Union[
-    Constant, Read, SpecialRegister, Unary, Binary, Compare, Logical, Select, Cast, Intrinsic, Load, Extent,
-]  # fmt: skip
+Expr = (
+    Constant | Read | SpecialRegister | Unary | Binary | Compare | Logical | Select | Cast
+    | Intrinsic | Load | Extent
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- statements
@@ -340,7 +341,7 @@ class Formatted:
     spec: str = ""
 
 
-Text = tuple[Union[str, Formatted], ...]
+Text = tuple[str | Formatted, ...]
 
 
 @node
@@ -363,10 +364,10 @@ class Breakpoint:
     span: Span
 
 
-Stmt = Union[
-    Assign, Store, Atomic, View, Warp, Barrier, Fence, Allocate, If, For, While, Scope,
-    Break, Continue, Return, Print, Assert, Breakpoint,
-]  # fmt: skip
+Stmt = (
+    Assign | Store | Atomic | View | Warp | Barrier | Fence | Allocate | If | For | While | Scope
+    | Break | Continue | Return | Print | Assert | Breakpoint
+)  # fmt: skip
 Body = tuple[Stmt, ...]
 
 

@@ -131,4 +131,6 @@ class ArrayType:
     def __str__(self) -> str:
         axes = ", ".join([":"] * self.ndim)
         marks = "" if self.layout == "C" else f" {self.layout}"
-        return f"{self.space.value} {self.dtype}[{axes}]{marks}{' readonly' if self.readonly else ''}"
+        return (
+            f"{self.space.value} {self.dtype}[{axes}]{marks}{' readonly' if self.readonly else ''}"
+        )
