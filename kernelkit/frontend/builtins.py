@@ -7,6 +7,7 @@ Holds: what a name means in a kernel is the parser's business; here is only how 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import numpy.typing as npt
@@ -15,17 +16,17 @@ Array = npt.NDArray[Any]
 #: Any real or complex number: Python's or NumPy's.
 Number = Any
 T = TypeVar("T")
-F = TypeVar("F")
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: name as the parser knows it -> the object; filled by `_device`.
 BUILTINS: Final[dict[str, object]] = {}
 
 
-def _device(name: str | None = None) -> Any:
+def _device(name: str | None = None) -> Callable[[F], F]:
     """Registers a device function under its dotted name."""
 
     def register(function: F) -> F:
-        BUILTINS[name or function.__name__] = function  # type: ignore[attr-defined]
+        BUILTINS[name or function.__name__] = function
         return function
 
     return register

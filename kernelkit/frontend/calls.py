@@ -18,8 +18,12 @@ import numpy as np
 from kernelkit.frontend import names, operators
 from kernelkit.frontend.builtins import BUILTINS, Dim3
 from kernelkit.frontend.context import EXPRESSIONS, Context, handles
-from kernelkit.frontend.expressions import evaluate, extent, scalar
 from kernelkit.frontend.inline import call_function
+from kernelkit.frontend.operands import (
+    evaluate,
+    extent,
+    scalar,
+)
 from kernelkit.frontend.values import (
     UNKNOWN,
     ArrayRef,

@@ -368,3 +368,11 @@ def _kind(binding: Binding) -> str:
             return f"the compile-time value {binding.value!r}"
         case _:
             return "unknown"
+
+
+def attempt(evaluate: Callable[[], Any]) -> Any:
+    """The value of a condition; Unknown where it was refused, so that its bodies are still read."""
+    try:
+        return evaluate()
+    except Refused:
+        return UNKNOWN

@@ -14,9 +14,8 @@ import numpy as np
 from kernelkit.frontend import names, operators
 from kernelkit.frontend.calls import DEVICE, DEVICE_NAMES, Handler, scalars
 from kernelkit.frontend.context import Context
-from kernelkit.frontend.expressions import (
-    flatten_indices,
-    indices,
+from kernelkit.frontend.elements import flatten_indices, indices
+from kernelkit.frontend.operands import (
     register,
     scalar,
     static_int,

@@ -90,7 +90,7 @@ def _inline(
     span = ctx.span(node)
     state = function_state(source, ctx.instance(source.name))
     state.result_span = span
-    assigned = {n for n in assigned_names(source.tree.body)}
+    assigned = set(assigned_names(source.tree.body))
     for name, value in bound.items():
         state.env[name] = _parameter(ctx, state, name, value, name in assigned, node)
     saved_hint, ctx.hint = ctx.hint, None

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from kernelkit.errors import CompileError, InternalError
-from kernelkit.frontend import calls, device, expressions, outside, statements
+from kernelkit.frontend import (
+    assignments,
+    calls,
+    device,
+    elements,
+    expressions,
+    lazy,
+    loops,
+    outside,
+    printing,
+    statements,
+)
 from kernelkit.frontend import names as _names
 from kernelkit.frontend.arguments import ArgType, ScalarArg, StaticArg, TupleArg
 from kernelkit.frontend.context import Context, Join, assigned_names
@@ -33,7 +44,18 @@ from kernelkit.ir.nodes import ArrayVar, Assign, Cast, Kernel, Options, Read, Sy
 from kernelkit.ir.types import ArrayType
 
 #: Importing these fills the tables of handlers.
-HANDLERS: Final = (calls, device, expressions, outside, statements)
+HANDLERS: Final = (
+    assignments,
+    calls,
+    device,
+    elements,
+    expressions,
+    lazy,
+    loops,
+    outside,
+    printing,
+    statements,
+)
 _PASSES: Final = 50
 
 

@@ -1,0 +1,144 @@
+"""Operands: values as the numbers, conditions and integers that an operation needs, in order.
+
+Holds: operands are evaluated left to right, and what a later one does cannot change an earlier.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kernelkit.frontend.context import Context
+from kernelkit.frontend.values import (
+    ArrayRef,
+    Scalar,
+    Static,
+    TupleValue,
+    Unknown,
+    Value,
+)
+from kernelkit.ir.nodes import (
+    ArrayVar,
+    Atomic,
+    Barrier,
+    Constant,
+    Expr,
+    Extent,
+    Fence,
+    Load,
+    Read,
+    SpecialRegister,
+    Stmt,
+    Store,
+    Warp,
+    targets,
+    walk,
+    walk_expr,
+)
+from kernelkit.ir.types import INT64
+
+
+def scalar(ctx: Context, value: Value, node: ast.AST, what: str = "a number") -> Scalar | Unknown:
+    """The value as a number; anything else is refused."""
+    match value:
+        case Scalar() | Unknown():
+            return value
+        case ArrayRef():
+            rank = value.array.type.ndim
+            ctx.fail(
+                node, f"{ast.unparse(node)} is an array of {rank} axes where {what} is needed; "
+                f"index it with {rank} indices",
+            )  # fmt: skip
+        case TupleValue():
+            ctx.fail(
+                node, f"{ast.unparse(node)} is a tuple where {what} is needed; take an element"
+            )
+        case Static(value=np.ndarray()):
+            name = ast.unparse(node)
+            ctx.fail(
+                node, f"the global array {name} can be written, so a kernel cannot fold it; pass it "
+                f"as an argument, use const.array_like({name}), or {name}.setflags(write=False)",
+            )  # fmt: skip
+        case Static():
+            ctx.fail(node, f"{ast.unparse(node)} is {describe(value.value)} where {what} is needed")
+
+
+def describe(value: object) -> str:
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return f"the string {value!r}"
+    name = getattr(value, "__name__", None)
+    return f"{type(value).__name__} {name}" if name else repr(value)
+
+
+def number(ctx: Context, node: ast.expr) -> Scalar | Unknown:
+    return scalar(ctx, ctx.expression(node), node)
+
+
+def in_order(ctx: Context, parts: Sequence[Callable[[], Value]]) -> list[Value]:
+    """Evaluates parts left to right; what a later one emits cannot change an earlier one."""
+    found: list[Value] = []
+    for part in parts:
+        start = len(ctx.out)
+        value = part()
+        emitted = ctx.out[start:]
+        if emitted:
+            at = start
+            for i, earlier in enumerate(found):
+                if isinstance(earlier, Scalar) and disturbs(emitted, earlier.expr):
+                    found[i] = Scalar(ctx.spill(earlier.expr, at), earlier.weak)
+                    at += 1
+        found.append(value)
+    return found
+
+
+def evaluate(ctx: Context, nodes: Sequence[ast.expr]) -> list[Value]:
+    """The values of expressions, left to right."""
+    return in_order(ctx, [lambda n=n: ctx.expression(n) for n in nodes])  # type: ignore[misc]
+
+
+_MEMORY_EFFECTS = (Store, Atomic, Barrier, Warp, Fence)
+
+
+def disturbs(emitted: Sequence[Stmt], expr: Expr) -> bool:
+    """Whether statements can change the value of an expression."""
+    parts = list(walk_expr(expr))
+    reads = {e.var for e in parts if isinstance(e, Read)}
+    loads = any(isinstance(e, Load) for e in parts)
+    return any(
+        (loads and isinstance(s, _MEMORY_EFFECTS)) or not reads.isdisjoint(targets(s))
+        for s in walk(tuple(emitted))
+    )
+
+
+def costs(expr: Expr) -> bool:
+    """Whether evaluating it twice would be work."""
+    return not isinstance(expr, (Constant, Read, SpecialRegister, Extent))
+
+
+def register(ctx: Context, name: str, axis: int, node: ast.AST) -> Scalar:
+    """A special register: int64."""
+    return Scalar(SpecialRegister(ctx.span(node), INT64, name, axis))
+
+
+def extent(ctx: Context, array: ArrayVar, axis: int, node: ast.AST) -> Scalar:
+    """array.shape[axis]: a constant where it is known."""
+    span = ctx.span(node)
+    if array.shape and not array.is_dynamic:
+        return Scalar(Constant(span, INT64, array.shape[axis]))
+    return Scalar(Extent(span, INT64, array, axis))
+
+
+def static_int(ctx: Context, node: ast.expr, what: str) -> int:
+    """An integer that must be known when compiling."""
+    value = ctx.expression(node)
+    constant = value.constant if isinstance(value, Scalar) else None
+    if not isinstance(constant, int) or isinstance(constant, bool):
+        ctx.fail(
+            node, f"{what} must be an integer known when compiling; use a literal, a global "
+            "or a kk.constexpr parameter",
+        )  # fmt: skip
+    return constant
