@@ -176,8 +176,8 @@ def _closed(source: str) -> str:
             depth += 1
         elif c in ")]}":
             depth -= 1
-        elif depth == 0 and not (c.isalnum() or c in "_."):
-            return f"({source})"
+        if c in "'\"" or depth == 0 and not (c.isalnum() or c in "_.)]}"):
+            return f"({source})"  # inside a string brackets need not match
     return source
 
 

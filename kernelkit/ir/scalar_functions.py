@@ -86,7 +86,7 @@ def _table() -> dict[str, Function]:
     rows: list[tuple[str, int, Rule, str, float | None]] = [
         ("sqrt", 1, float_rule, "The square root; NaN below 0.", 0.5),
         ("rsqrt", 1, float_rule, "1 / sqrt(x); inf at 0, -inf at -0.", 2),
-        ("cbrt", 1, float_rule, "The cube root.", 2),
+        ("cbrt", 1, float_rule, "The cube root.", 4),
         ("exp", 1, float_rule, "e to the power x.", 1),
         ("exp2", 1, float_rule, "2 to the power x.", 1),
         ("expm1", 1, float_rule, "exp(x) - 1, accurate near 0.", 2),
@@ -110,8 +110,8 @@ def _table() -> dict[str, Function]:
         ("erf", 1, float_rule, "The error function.", 4),
         ("erfc", 1, float_rule, "1 - erf(x), accurate for great x.", 6),
         ("gamma", 1, float_rule, "The gamma function; NaN at negative integers.", 16),
-        ("lgamma", 1, float_rule, "The logarithm of |gamma(x)|. Near its zeros below 0 the bound "
-         "counts ulps of 1.", 8),
+        ("lgamma", 1, float_rule, "The logarithm of |gamma(x)|; inf at its poles. Where it is "
+         "below 1, the bound counts ulps of 1.", 16),
         ("floor", 1, float_rule, "The greatest integer not above x, as a float.", 0),
         ("ceil", 1, float_rule, "The least integer not below x, as a float.", 0),
         ("trunc", 1, float_rule, "x without its fraction, as a float.", 0),

@@ -105,7 +105,8 @@ def _round_to(dtype: DType) -> Callable[[float], Any]:
     one32, one = np.float32(1), dtype.numpy.type(1)
     if dtype == FLOAT16:
         return lambda y: one * float(one32 * y)
-    return one.__mul__
+    times: Callable[[float], Any] = one.__mul__
+    return times
 
 
 def _unary(dtype: DType, function: Callable[[float], float], special: Special) -> Any:

@@ -179,7 +179,7 @@ def _fma_float64(a: Value, b: Value, c: Value) -> Value:
     try:
         return np.float64(numerator / denominator)
     except OverflowError:
-        return np.float64(math.copysign(math.inf, numerator))
+        return np.float64(math.inf if numerator > 0 else -math.inf)
 
 
 def _fma_float32(a: Value, b: Value, c: Value) -> Value:
