@@ -120,9 +120,10 @@ def _parameter(
             bound = names.bind(ctx, key, value, node)
             return type(bound)(key, value)  # type: ignore[call-arg, arg-type]
         case TupleValue() if not assigned:
+            fields = getattr(value.cls, "_fields", range(len(value.items)))
             items = [
-                _parameter(ctx, state, f"{name}.{i}", item, False, node)
-                for i, item in enumerate(value.items)
+                _parameter(ctx, state, f"{name}.{field}", item, False, node)
+                for field, item in zip(fields, value.items, strict=True)
             ]
             return TupleBinding(tuple(items), value.cls)
         case ArrayRef() | Static():

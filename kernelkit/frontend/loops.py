@@ -101,25 +101,25 @@ def _breaks_out(body: list[ast.stmt]) -> bool:
 
 def _with_else(
     ctx: Context, node: ast.For | ast.While, loop: Callable[[Frame | None], None]
-) -> None:
-    """A loop, and its else: a scope around both that a break in the body leaves."""
+) -> bool:
+    """A loop, and its else: a scope around both that a break in the body leaves. Whether control
+    goes on behind them."""
     if not node.orelse or not _breaks_out(node.body):
         loop(None)
-        ctx.block(node.orelse)
-        return
+        return ctx.block(node.orelse)
     frame = Frame(continuable=False)
     with ctx.framed(frame) as body:
         loop(frame)
         ctx.block(node.orelse)
     ctx.close(frame, Scope(ctx.span(node), "", tuple(body)))
+    return True
 
 
 @handles(STATEMENTS, ast.For)
 def _for(ctx: Context, node: ast.For) -> bool:
     if _is_range(ctx, node.iter):
         assert isinstance(node.iter, ast.Call)
-        _with_else(ctx, node, lambda outer: _range_loop(ctx, node, outer))
-        return True
+        return _with_else(ctx, node, lambda outer: _range_loop(ctx, node, outer))
     value = ctx.expression(node.iter)
     if isinstance(value, Unknown):
         return True
@@ -203,9 +203,9 @@ def _loop_target(ctx: Context, node: ast.For, span: Any) -> Any:
 
 @handles(STATEMENTS, ast.While)
 def _while(ctx: Context, node: ast.While) -> bool:
-    _with_else(ctx, node, lambda outer: _while_loop(ctx, node, outer))
+    falls = _with_else(ctx, node, lambda outer: _while_loop(ctx, node, outer))
     always = isinstance(node.test, ast.Constant) and bool(node.test.value)
-    return not always or _breaks_out(node.body)
+    return _breaks_out(node.body) if always else falls
 
 
 def _while_loop(ctx: Context, node: ast.While, outer: Frame | None) -> None:
