@@ -1,0 +1,1 @@
+"""From a call to a launch: check the arguments, choose the device, specialise, run."""

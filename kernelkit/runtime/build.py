@@ -1,0 +1,82 @@
+"""The way of a kernel through the rooms: source, parse, verify, analyse, emit, compile, load.
+
+In: a Python function, the types of its arguments, settings and a place. Out: an Analysed kernel,
+and from that an artifact or an executable.
+Holds: what the place cannot do is refused before anything is emitted; nothing is remembered here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kernelkit.analysis.pipeline import Analysis, analyse
+from kernelkit.frontend.arguments import ArgType
+from kernelkit.frontend.parser import parse
+from kernelkit.frontend.source import read_source
+from kernelkit.ir.nodes import Kernel, Options
+from kernelkit.ir.verify import verify
+from kernelkit.registry import Place
+from kernelkit.runtime.capabilities import check_requirements
+from kernelkit.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from kernelkit.backend import Artifact, Executable
+    from kernelkit.runtime.configuration import Dim3
+
+
+class Capture(Protocol):
+    """Something outside the kernel that was folded into it."""
+
+    def unchanged(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysed:
+    """A kernel for some argument types, block and place, not yet code."""
+
+    kernel: Kernel
+    captures: tuple[Capture, ...]
+    analysis: Analysis
+    place: Place
+    block: Dim3
+
+    def artifact(self) -> Artifact:
+        return self.place.backend.emit(self.analysis, self.place.device.target)
+
+    def executable(self) -> Executable:
+        backend, device = self.place.backend, self.place.device
+        return backend.load(backend.compile(self.artifact(), device.target), device)
+
+    def aliased(self) -> Analysed:
+        """The same, for arrays that overlap."""
+        options = dataclasses.replace(self.kernel.options, noalias=False)
+        kernel = dataclasses.replace(self.kernel, options=options)
+        analysis = _analyse(kernel, self.place, self.block)
+        return dataclasses.replace(self, kernel=kernel, analysis=analysis)
+
+
+def build(
+    fn: Callable[..., Any],
+    types: Mapping[str, ArgType],
+    settings: Settings,
+    place: Place,
+    block: Dim3,
+) -> Analysed:
+    """Take a function as far as its analysis, for arrays that do not overlap."""
+    options = Options(
+        debug=settings.debug,
+        reproducible=settings.reproducible,
+        wraparound=settings.wraparound,
+        noalias=True,
+    )
+    parsed = parse(read_source(fn), types, options)
+    analysis = _analyse(verify(parsed.kernel), place, block)
+    check_requirements(analysis, place.device)
+    return Analysed(parsed.kernel, parsed.captures, analysis, place, block)
+
+
+def _analyse(kernel: Kernel, place: Place, block: Dim3) -> Analysis:
+    return analyse(kernel, place.backend.shape(kernel, block, place.device.target))

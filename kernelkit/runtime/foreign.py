@@ -1,0 +1,126 @@
+"""Arrays that are not NumPy's: those of the host by their interfaces, those of devices by description.
+
+In: any object. Out: for memory of the host a NumPy view that shares it; for other memory what a
+launch must know of the array.
+Holds: nothing is copied.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: DLPack's device types whose memory the host reads and writes: CPU, CUDA pinned, ROCm pinned.
+_HOST_DEVICES = (1, 3, 11)
+
+
+class NotAnArray(Exception):
+    """The object offers no array, or offers one that cannot be had; the text says why, if known."""
+
+
+def dlpack_device(value: object) -> int | None:
+    """The type of the device that a DLPack array lives on; None for other objects."""
+    if not hasattr(value, "__dlpack__") or not hasattr(value, "__dlpack_device__"):
+        return None
+    return int(value.__dlpack_device__()[0])
+
+
+def is_foreign(value: object) -> bool:
+    """Whether an object looks like an array in memory that is not the host's."""
+    if hasattr(value, "__cuda_array_interface__"):
+        return True
+    if hasattr(value, "__array_interface__"):
+        return False
+    device = dlpack_device(value)
+    if device is not None:
+        return device not in _HOST_DEVICES
+    # Such as pyopencl's, which follows no protocol. pandas' has __array__ and is the host's.
+    return not hasattr(value, "__array__") and all(
+        hasattr(value, name) for name in ("shape", "dtype", "strides")
+    )
+
+
+def host_view(value: Any) -> np.ndarray:
+    """A NumPy array that shares the memory of an array of the host."""
+    try:
+        if hasattr(value, "__array_interface__"):
+            return np.asarray(value)
+        if dlpack_device(value) in _HOST_DEVICES:
+            return _from_dlpack(value)
+    except Exception as error:
+        raise NotAnArray(f"{type(error).__name__}: {error}") from error
+    raise NotAnArray("")
+
+
+def _from_dlpack(value: Any) -> np.ndarray:
+    array = np.from_dlpack(value)
+    if array.flags.writeable or not hasattr(value, "__array__"):
+        return array
+    # DLPack before 1.0 does not say whether one may write; the object's own view does.
+    own = np.asarray(value)
+    same = ("dtype", "shape", "strides")
+    shared = own.ctypes.data == array.ctypes.data and all(
+        getattr(own, name) == getattr(array, name) for name in same
+    )
+    return own if shared else array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignArray:
+    """What a launch must know of an array in a device's memory. `address` is None where unknown."""
+
+    native: Any
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    address: int | None
+    readonly: bool
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether it lies in order without gaps; axes of one element do not matter."""
+        if self.strides is None or 0 in self.shape:
+            return True
+        step = self.dtype.itemsize
+        for n, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+            if n != 1 and stride != step:
+                return False
+            step *= n
+        return True
+
+    def bounds(self) -> tuple[int, int] | None:
+        """Its first address and the one after its last, or None where that is unknown."""
+        if self.address is None:
+            return None
+        if 0 in self.shape:
+            return self.address, self.address
+        if self.strides is None:
+            return self.address, self.address + math.prod(self.shape) * self.dtype.itemsize
+        steps = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
+        low = sum(min(s, 0) for s in steps)
+        high = sum(max(s, 0) for s in steps)
+        return self.address + low, self.address + high + self.dtype.itemsize
+
+
+def describe(value: Any) -> ForeignArray:
+    """What a device array says of itself."""
+    try:
+        interface = getattr(value, "__cuda_array_interface__", None)
+        if interface is not None:
+            address, readonly = interface["data"]
+            return ForeignArray(
+                value,
+                np.dtype(interface["typestr"]),
+                tuple(interface["shape"]),
+                interface.get("strides"),
+                address,
+                bool(readonly),
+            )
+        strides = getattr(value, "strides", None)
+        strides = None if strides is None or callable(strides) else tuple(strides)
+        return ForeignArray(value, np.dtype(value.dtype), tuple(value.shape), strides, None, False)
+    except Exception as error:
+        raise NotAnArray(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,165 @@
+"""Every version of one kernel that was compiled, and how to get the next.
+
+In: argument types, settings, block and place. Out: Specialisations, which hold executables.
+Holds: a hit takes no lock; a compilation runs once, whoever asks; one that fails leaves nothing
+behind; a global that changed since is noticed at the next launch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kernelkit.errors import InternalError, ReadOnlyError
+from kernelkit.registry import Place
+from kernelkit.runtime.configuration import Dim3, too_much_shared
+from kernelkit.runtime.foreign import ForeignArray
+from kernelkit.runtime.overlap import apart, written_pairs
+from kernelkit.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from kernelkit.backend import Executable
+    from kernelkit.runtime.arguments import Reading
+    from kernelkit.runtime.build import Analysed
+
+#: Versions kept of one specialisation for different values of captured globals.
+SIBLINGS = 8
+#: Specialisations kept of one kernel for one block and place; the oldest goes first.
+SPECIALISATIONS = 256
+
+Key = tuple[Hashable, ...]
+Table = dict[Key, "Specialisation"]
+
+
+class Specialisation:
+    """A kernel for certain argument types, a block and a place."""
+
+    __slots__ = (
+        "_analysed", "_ready", "captures", "limit", "pairs", "siblings", "static_bytes", "written",
+    )  # fmt: skip
+
+    def __init__(self, analysed: Analysed, leaves: Sequence[Any]) -> None:
+        params, memory = analysed.kernel.params, analysed.analysis.memory
+        if len(params) != len(leaves):
+            raise InternalError(
+                f"{analysed.kernel.name} has {len(params)} parameters for {len(leaves)} arguments"
+            )
+        arrays = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, ForeignArray))]
+        self._analysed = analysed
+        self._ready: dict[bool, Executable] = {}
+        self.captures = analysed.captures
+        self.written = tuple(i for i in arrays if params[i].name in memory.written)
+        self.pairs = written_pairs(arrays, self.written)
+        self.static_bytes = memory.static_shared_bytes
+        #: Dynamic shared memory that is left.
+        self.limit = analysed.place.device.target.capabilities.shared_bytes - self.static_bytes
+        self.siblings: list[Specialisation] = [self]
+
+    def unchanged(self) -> bool:
+        """Whether what the kernel took from outside is still what it was."""
+        for capture in self.captures:  # noqa: SIM110 - a generator costs more than the loop
+            if not capture.unchanged():
+                return False
+        return True
+
+    def check(self, reading: Reading, shared_bytes: int) -> None:
+        """Refuse arguments and sizes that only the analysis can judge."""
+        if shared_bytes > self.limit:
+            raise self.too_much_shared(reading.kernel, shared_bytes)
+        for leaf in self.written:
+            if _is_readonly(reading.leaves[leaf]):
+                label = reading.labels[leaf]
+                raise ReadOnlyError(
+                    f"{reading.kernel} writes {label!r}, which is a read-only array; pass one that "
+                    f"may be written, such as {label}.copy()"
+                )
+
+    def too_much_shared(self, kernel: str, shared_bytes: int) -> Exception:
+        device = self._analysed.place.device
+        return too_much_shared(
+            kernel, self.static_bytes, shared_bytes, device.target.capabilities, device.name
+        )
+
+    def find(self, leaves: Sequence[Any]) -> Executable | None:
+        """The executable for these arguments, if it was compiled before."""
+        pairs = self.pairs
+        return self._ready.get(not pairs or apart(leaves, pairs))
+
+    def analysed(self, leaves: Sequence[Any]) -> Analysed:
+        """The analysis that holds for these arguments."""
+        return self._analysed if apart(leaves, self.pairs) else self._analysed.aliased()
+
+    def compile(self, leaves: Sequence[Any]) -> Executable:
+        """The executable for these arguments, compiled if need be. The caller holds the lock."""
+        noalias = apart(leaves, self.pairs)
+        if noalias not in self._ready:
+            self._ready[noalias] = self.analysed(leaves).executable()
+        return self._ready[noalias]
+
+
+def _is_readonly(leaf: Any) -> bool:
+    return leaf.readonly if isinstance(leaf, ForeignArray) else not leaf.flags.writeable
+
+
+class Specialiser:
+    """All specialisations of one kernel."""
+
+    def __init__(self, fn: Callable[..., Any], settings: Settings) -> None:
+        self._fn = fn
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._tables: dict[tuple[Place, Dim3], Table] = {}
+
+    def table(self, place: Place, block: Dim3) -> Table:
+        """Key of the arguments -> the specialisation in use, for one place and block."""
+        found = self._tables.get((place, block))
+        if found is None:
+            with self._lock:
+                found = self._tables.setdefault((place, block), {})
+                _trim(self._tables)
+        return found
+
+    def specialise(
+        self, place: Place, block: Dim3, reading: Reading, shared_bytes: int
+    ) -> Executable:
+        """Find or compile what runs these arguments; they are checked before it is compiled."""
+        table = self.table(place, block)
+        with self._lock:
+            found = self._version(table.get(reading.key))
+            made = found or self.analyse(place, block, reading)
+            made.check(reading, shared_bytes)
+            executable = made.compile(reading.leaves)
+            if found is None:
+                _remember(table, reading.key, made)
+            table[reading.key] = made
+            _trim(table)
+        return executable
+
+    def analyse(self, place: Place, block: Dim3, reading: Reading) -> Specialisation:
+        """A specialisation that is not compiled, nor kept."""
+        # The rooms are imported when the first kernel is compiled: `import kernelkit` stays light.
+        from kernelkit.runtime.build import build
+
+        analysed = build(self._fn, reading.types, self._settings, place, block)
+        return Specialisation(analysed, reading.leaves)
+
+    def _version(self, latest: Specialisation | None) -> Specialisation | None:
+        """The version whose captures still hold."""
+        siblings = [] if latest is None else latest.siblings
+        return next((s for s in siblings if s.unchanged()), None)
+
+
+def _remember(table: Table, key: Key, made: Specialisation) -> None:
+    latest = table.get(key)
+    if latest is not None:
+        made.siblings = [made, *latest.siblings[: SIBLINGS - 1]]
+        for sibling in made.siblings:
+            sibling.siblings = made.siblings
+
+
+def _trim(table: dict[Any, Any]) -> None:
+    while len(table) > SPECIALISATIONS:
+        del table[next(iter(table))]
