@@ -52,11 +52,8 @@ def _assign(ctx: Context, node: ast.Assign) -> bool:
 
 def hinted(ctx: Context, target: ast.expr, node: ast.expr) -> Value:
     """An expression's value; an array that it makes takes the target's name."""
-    ctx.hint = target.id if isinstance(target, ast.Name) else None
-    try:
-        return ctx.expression(node)
-    finally:
-        ctx.hint = None
+    ctx.named = (node, target.id) if isinstance(target, ast.Name) else None
+    return ctx.expression(node)
 
 
 def assign_to(ctx: Context, target: ast.expr, value: Value, node: ast.AST) -> None:

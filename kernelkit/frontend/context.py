@@ -119,7 +119,8 @@ class Context:
         self.globals: dict[int, ArrayVar] = {}
         self.frames: list[Frame] = []
         self.functions: list[Function] = []
-        self.hint: str | None = None
+        #: An expression, and the name that an array which it makes takes.
+        self.named: tuple[ast.AST, str] | None = None
         self._temporaries = 0
         self._inlined = 0
 
@@ -197,10 +198,12 @@ class Context:
         self._inlined += 1
         return f"{self.function.prefix}{name}.{self._inlined}."
 
-    def array_name(self, default: str) -> str:
-        """A name for a new array: that of the name it is assigned to, made unique."""
-        base = self.function.prefix + (self.hint or default)
-        name, count = base, 1
+    def array_name(self, default: str, where: ast.AST | Span) -> str:
+        """A name for the array that an expression makes: that of the name it is assigned to, made
+        unique; else the default, with a number that no name of the user's has."""
+        own = self.named is not None and self.named[0] is where
+        base = self.function.prefix + (self.named[1] if own and self.named else default)
+        name, count = base if own else f"{base}.1", 1
         while name in self.array_names:
             count += 1
             name = f"{base}.{count}"

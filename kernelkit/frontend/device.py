@@ -117,7 +117,7 @@ def _array(ctx: Context, node: ast.Call, args: Args, kwargs: dict[str, Value]) -
             "launch's dynamic shared memory",
         )  # fmt: skip
     kind = ArrayType(dtype, len(shape), "C", space)
-    array = ArrayVar(ctx.array_name(space.value), kind, shape)
+    array = ArrayVar(ctx.array_name(space.value, node), kind, shape)
     ctx.allocate(ctx.span(node), array)
     return ArrayRef(array)
 

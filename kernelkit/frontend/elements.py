@@ -215,7 +215,7 @@ def view(ctx: Context, array: ArrayVar, idx: tuple[Expr, ...], node: ast.AST) ->
     kind = array.type
     rank = kind.ndim - len(idx)
     target = ArrayVar(
-        ctx.array_name("view"),
+        ctx.array_name("view", node),
         ArrayType(kind.dtype, rank, kind.layout, kind.space, kind.readonly),
         array.shape[len(idx) :],
     )

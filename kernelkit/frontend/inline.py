@@ -93,7 +93,6 @@ def _inline(
     assigned = set(assigned_names(source.tree.body))
     for name, value in bound.items():
         state.env[name] = _parameter(ctx, state, name, value, name in assigned, node)
-    saved_hint, ctx.hint = ctx.hint, None
     ctx.functions.append(state)
     try:
         if _returns_early(source.tree.body):
@@ -107,7 +106,6 @@ def _inline(
         return names.read_binding(ctx, state.result, f"the result of {source.name}", span)
     finally:
         ctx.functions.pop()
-        ctx.hint = saved_hint
 
 
 def _parameter(

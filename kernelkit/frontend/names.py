@@ -168,11 +168,9 @@ def constant_array(ctx: Context, value: np.ndarray, name: str, where: Where) -> 
     if value.ndim == 0 or value.size == 0:
         ctx.fail(where, f"{name} has shape {value.shape}; a constant array needs elements and axes")
     kind = ArrayType(dtype, value.ndim, "C", AddressSpace.CONSTANT, readonly=True)
-    saved, ctx.hint = ctx.hint, ctx.hint or name.rpartition(".")[2]
-    try:
-        return ArrayVar(ctx.array_name("table"), kind, value.shape)
-    finally:
-        ctx.hint = saved
+    last = name.rpartition(".")[2]
+    default = last if last.isidentifier() else "table"
+    return ArrayVar(ctx.array_name(default, where), kind, value.shape)
 
 
 def attribute(ctx: Context, owner: object, name: str, node: ast.Attribute) -> Value:
