@@ -121,8 +121,11 @@ def _binary(p: Program, dtype: DType, level: Level, depth: int) -> str:
 
 def _power(p: Program, dtype: DType, level: Level, depth: int) -> str:
     base = expression(p, dtype, level, depth)
-    exponent = p.choices.pick(("2", "3", "0", "5", ""))
-    return f"({base} ** {exponent or expression(p, dtype, level, depth)})"
+    # Never a negative constant, which the language refuses.
+    forms = ["2", "3", "0", "5", f"({expression(p, dtype, level, depth)} & 7)"]
+    if level is Level.THREAD:
+        forms.append(f"{CASTS[dtype.name]}(kk.threadIdx.x - 3)")
+    return f"({base} ** {p.choices.pick(forms)})"
 
 
 def _unary(p: Program, dtype: DType, level: Level, depth: int) -> str:

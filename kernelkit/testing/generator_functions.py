@@ -36,7 +36,7 @@ def put(array, index, value):
 
 def functions(p: Program) -> list[str]:
     """Texts of up to two device functions."""
-    texts = []
+    texts: list[str] = []
     while len(texts) < 2 and p.choices.chance(35):
         texts.append(p.choices.part(lambda: _function(p)))
     return texts

@@ -52,8 +52,7 @@ def draw_launch(choices: Choices, profile: Profile) -> tuple[Launch, int]:
 
 def place(p: Program, axes: int) -> None:
     """Names for the thread's place, the index of its own element and the guard that it exists."""
-    bx, by, bz = p.launch.block
-    if (by, bz) == (1, 1):
+    if p.launch.block[1:] == (1, 1):
         _define(p, "tid", "kk.threadIdx.x", Level.THREAD)
     else:
         rows = "kk.threadIdx.z * kk.blockDim.y + kk.threadIdx.y"

@@ -7,7 +7,7 @@ value or a flow, so that barriers and warp operations are reached by all who mus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
@@ -136,7 +136,7 @@ class Program:
     own: str = ""
     guard: str = ""
     #: Statements that a flow shared by so many allows, with their weights.
-    tables: dict[Level, Sequence[tuple[int, Callable[[Program], bool]]]] = field(
+    tables: Mapping[Level, Sequence[tuple[int, Callable[[Program], bool]]]] = field(
         default_factory=dict
     )
     #: (parameter as the signature has it, text that makes its argument).
