@@ -345,7 +345,6 @@ BROKEN: dict[str, tuple[Any, ...]] = {
     ),
     "array 'tile' is declared twice": (allocate(TILE), allocate(TILE)),
     "array 'x' is declared twice": (view(X, X),),
-    "is not an array": (let(ir.Load(S, FLOAT32, N, (ZERO,))),),  # type: ignore[arg-type]
     "a view with 1 indices of 1 axes leaves none": (view(ROW, X, ZERO),),
     "the view is a global float32[:] 8, not a global float32[:, :] 8": (view(ROW, Y),),
     "the view is a global float32[:] 8, not a shared float32[:]": (
@@ -457,6 +456,10 @@ BROKEN: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
+def kind_of(stmt: ir.Stmt) -> str:
+    return type(stmt).__name__
+
+
 @pytest.mark.parametrize(("message", "body"), BROKEN.items(), ids=BROKEN)
 def test_what_is_rejected(message: str, body: tuple[Any, ...]) -> None:
     with pytest.raises(InternalError) as caught:
@@ -466,6 +469,24 @@ def test_what_is_rejected(message: str, body: tuple[Any, ...]) -> None:
     where = "<kernelkit>:0:1" if "the span is missing" in message else "kernels.py:7:5"
     assert lines[0].startswith(f"{where}: broken IR: ")
     assert message in lines[0]
+
+
+@pytest.mark.parametrize(
+    "stmt",
+    [
+        let(ir.Load(S, FLOAT32, N, (ZERO,))),  # type: ignore[arg-type]
+        let(ir.Extent(S, INT64, N, 0)),  # type: ignore[arg-type]
+        store(N, ZERO, value=HALF),
+        atomic("add", N, HALF),  # type: ignore[arg-type]
+        view(N, X),
+        view(ROW, N, ZERO),  # type: ignore[arg-type]
+        allocate(N),
+    ],
+    ids=kind_of,
+)
+def test_a_variable_is_no_array(stmt: ir.Stmt) -> None:
+    with pytest.raises(InternalError, match=r"Var\(name='n'.* is not an array; in"):
+        verify(kernel(stmt))
 
 
 GREAT = ir.ArrayVar("great", ArrayType(INT32, 1, space=SHARED), (4,))
