@@ -136,7 +136,8 @@ def _scoped_body(ctx: Context, state: Function, source: SourceFunction) -> None:
     with ctx.framed(frame) as body:
         falls = ctx.block(source.tree.body)
     ctx.close(frame, Scope(source.def_span, source.name, tuple(body)))
-    if falls and state.result is not None:
+    nothing = isinstance(state.result, Static) and state.result.value is None
+    if falls and state.result is not None and not nothing:
         ctx.report(
             source.def_span, f"{source.name} returns a value on some ways and falls off its end on "
             "others; add a return at the end",
