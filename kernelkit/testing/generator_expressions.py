@@ -144,7 +144,8 @@ def _extremum(p: Program, dtype: DType, level: Level, depth: int) -> str:
 
 def _choose(p: Program, dtype: DType, level: Level, depth: int) -> str:
     test = expression(p, BOOL, level, depth)
-    left, right = operands(p, dtype, level, depth)
+    # Both of the type itself: where the test is constant, the other one is dropped, type and all.
+    left, right = (expression(p, dtype, level, depth) for _ in range(2))
     if p.choices.chance(20):
         return f"kk.selp({test}, {left}, {right})"
     return f"({left} if {test} else {right})"
