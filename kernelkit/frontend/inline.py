@@ -17,6 +17,7 @@ from kernelkit.frontend import names
 from kernelkit.frontend.context import Context, Frame, Function, assigned_names
 from kernelkit.frontend.source import SourceFunction, read_source
 from kernelkit.frontend.values import (
+    UNKNOWN,
     ArrayRef,
     Binding,
     Scalar,
@@ -94,6 +95,7 @@ def _inline(
     for name, value in bound.items():
         state.env[name] = _parameter(ctx, state, name, value, name in assigned, node)
     ctx.functions.append(state)
+    found = len(ctx.diagnostics)
     try:
         if _returns_early(source.tree.body):
             _scoped_body(ctx, state, source)
@@ -102,7 +104,7 @@ def _inline(
         if state.direct is not None:
             return state.direct
         if state.result is None:
-            return Static(None)
+            return Static(None) if len(ctx.diagnostics) == found else UNKNOWN
         return names.read_binding(ctx, state.result, f"the result of {source.name}", span)
     finally:
         ctx.functions.pop()

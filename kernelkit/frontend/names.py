@@ -213,7 +213,10 @@ def bind(
         case TupleValue():
             items = protect(ctx, list(value.items))
             fields = getattr(value.cls, "_fields", range(len(items)))
-            bound = [bind(ctx, f"{key}.{f}", v, where) for f, v in zip(fields, items, strict=True)]
+            bound = [
+                bind(ctx, f"{key}.{field}", item, where, keep_constant=keep_constant)
+                for field, item in zip(fields, items, strict=True)
+            ]
             return TupleBinding(tuple(bound), value.cls)
         case Unknown():
             return (
