@@ -244,6 +244,11 @@ def _atomic_array(ctx: Context, node: ast.Call, value: Value, op: str) -> ArrayV
         )  # fmt: skip
     if kind.space is AddressSpace.CONSTANT:
         ctx.fail(node.args[0], f"{value.array.name} is constant and cannot be written")
+    if kind.space is AddressSpace.LOCAL:
+        ctx.fail(
+            node.args[0], "a local array belongs to one thread and needs no atomics; "
+            "assign its element: a[i] += x",
+        )  # fmt: skip
     return value.array
 
 
