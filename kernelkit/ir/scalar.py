@@ -27,7 +27,7 @@ from kernelkit.ir.scalar_functions import (
     unary_type,
 )
 from kernelkit.ir.scalar_math import MATH
-from kernelkit.ir.scalar_values import VALUES, Value
+from kernelkit.ir.scalar_values import VALUES, Value, float32_of_wide
 from kernelkit.ir.types import DType
 
 __all__ = [
@@ -176,7 +176,7 @@ def _closed(source: str) -> str:
             depth += 1
         elif c in ")]}":
             depth -= 1
-        if c in "'\"" or depth == 0 and not (c.isalnum() or c in "_.)]}"):
+        if c in "'\"" or (depth == 0 and not (c.isalnum() or c in "_.)]}")):
             return f"({source})"  # inside a string brackets need not match
     return source
 
@@ -238,6 +238,8 @@ def from_constant(dtype: DType, value: Any) -> Value:
         return bool(value)
     if not dtype.is_integer:
         with np.errstate(all="ignore"):
+            if dtype.name == "float32" and isinstance(value, int):
+                return float32_of_wide(value)
             return dtype.numpy.type(value)
     found = int(value)
     if not dtype.minimum <= found <= dtype.maximum:

@@ -120,11 +120,13 @@ def _rounded(dtype: DType) -> Callable[[Value], Value]:
     return cast
 
 
-def _float32_of_wide(x: int) -> Value:
-    """int64 or uint64 -> float32: by way of a double it would be rounded twice."""
-    if not -(1 << 53) <= x <= 1 << 53:
-        # Round to odd at 2**11, far below float32's last place: no tie is made or broken.
-        x = (x >> 11 | ((x & 2047) != 0)) << 11
+def float32_of_wide(x: int) -> Value:
+    """Any integer -> float32: by way of a double alone it would be rounded twice."""
+    extra = x.bit_length() - 53
+    if extra > 0:
+        # Round to odd, far below float32's last place: no tie is made or broken there.
+        kept = x >> extra
+        x = (kept | (kept << extra != x)) << extra
     return _ONE[FLOAT32] * float(x)
 
 
@@ -224,7 +226,7 @@ def _value_names() -> dict[str, Any]:
         "_k_abs": abs, "_k_ffs": _ffs, "_k_bit_count": int.bit_count,
         "_k_bit_length": int.bit_length, "_k_inf": math.inf, "_k_nan": math.nan,
         "_k_float16": _rounded(FLOAT16), "_k_float32": _rounded(FLOAT32), "_k_float64": np.float64,
-        "_k_float32_of_wide": _float32_of_wide, "_k_complex": complex,
+        "_k_float32_of_wide": float32_of_wide, "_k_complex": complex,
         "_k_complex64": np.complex64, "_k_complex128": np.complex128,
         "_k_fma_float16": _fma_float16, "_k_fma_float32": _fma_float32,
         "_k_fma_float64": _fma_float64,
