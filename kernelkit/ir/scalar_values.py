@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from kernelkit.ir.types import DTYPES, FLOAT16, FLOAT32, FLOAT64, DType
+from kernelkit.ir.types import DTYPES, FLOAT16, FLOAT32, DType
 
 Value = Any
 
 INTEGERS = tuple(t for t in DTYPES.values() if t.is_integer)
-FLOATS = (FLOAT16, FLOAT32, FLOAT64)
 
 # A Python float is weak: times one it is rounded once to the scalar's type, which is some three
 # times as fast as calling the type.
-_ONE = {t: t.numpy.type(1) for t in FLOATS}
+_ONE16, _ONE32 = np.float16(1), np.float32(1)
+#: Up to here every integer is a double.
+_EXACT = 1 << 53
 
 
 # ---------------------------------------------------------------- integers
@@ -112,7 +113,7 @@ def _selp(condition: bool, a: Value, b: Value) -> Value:
 # ---------------------------------------------------------------- casts
 def _rounded(dtype: DType) -> Callable[[Value], Value]:
     """bool, an integer within 53 bits, any float -> this float type, rounded once."""
-    one, number = _ONE[dtype], float
+    one, number = dtype.numpy.type(1), float
 
     def cast(x: Value) -> Value:
         return one * number(x)
@@ -122,12 +123,12 @@ def _rounded(dtype: DType) -> Callable[[Value], Value]:
 
 def float32_of_wide(x: int) -> Value:
     """Any integer -> float32: by way of a double alone it would be rounded twice."""
-    extra = x.bit_length() - 53
-    if extra > 0:
+    if not -_EXACT <= x <= _EXACT:
+        extra = x.bit_length() - 53
         # Round to odd, far below float32's last place: no tie is made or broken there.
         kept = x >> extra
         x = (kept | (kept << extra != x)) << extra
-    return _ONE[FLOAT32] * float(x)
+    return _ONE32 * float(x)
 
 
 def _saturated(dtype: DType) -> Callable[[Value], int]:
@@ -194,11 +195,11 @@ def _fma_float32(a: Value, b: Value, c: Value) -> Value:
         error = (product - (total - part)) + (addend - part)
         if error and math.frexp(total)[0] * 2.0**53 % 2 == 0:
             total = math.nextafter(total, math.copysign(math.inf, error))
-    return _ONE[FLOAT32] * total
+    return _ONE32 * total
 
 
 def _fma_float16(a: Value, b: Value, c: Value) -> Value:
-    return _ONE[FLOAT16] * float(_fma_float32(a, b, c))
+    return _ONE16 * float(_fma_float32(a, b, c))
 
 
 # ---------------------------------------------------------------- the names
