@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-import kernelkit as kk
 from kernelkit.ir.types import DTYPES, from_numpy
+from kernelkit.runtime.kernel import Kernel
 
 _TYPE = re.compile(r"(?P<dtype>[A-Za-z_]\w*)\s*(\[(?P<axes>[^\[\]]*)\])?")
 _AXIS = re.compile(r":(:(?P<step>[+-]?\d+)?)?")
@@ -33,7 +33,7 @@ class InspectionError(Exception):
 
 
 # ---------------------------------------------------------------- the kernel
-def find_kernel(target: str) -> kk.Kernel:
+def find_kernel(target: str) -> Kernel:
     """The kernel that `FILE.py:KERNEL` or `package.module:KERNEL` names."""
     where, colon, name = target.rpartition(":")
     if not colon or not where or not name:
@@ -42,9 +42,9 @@ def find_kernel(target: str) -> kk.Kernel:
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
-    if isinstance(found, kk.Kernel):
+    if isinstance(found, Kernel):
         return found
-    known = [n for n, value in vars(module).items() if isinstance(value, kk.Kernel)]
+    known = [n for n, value in vars(module).items() if isinstance(value, Kernel)]
     if not known:
         raise InspectionError(f"{where} has no kernels: no function is decorated with @kk.kernel")
     near = difflib.get_close_matches(name, known, 1)
@@ -60,7 +60,7 @@ def _import(where: str) -> ModuleType:
         return importlib.import_module(where)
     except InspectionError:
         raise
-    except Exception as error:  # a module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         raise InspectionError(
             f"{where} cannot be imported: {type(error).__name__}: {error}"
         ) from error

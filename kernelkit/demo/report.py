@@ -24,31 +24,39 @@ INK, PAPER = "#1f2933", "#ffffff"
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
-    """One row for each case on each back end."""
+    """One row for each case on each back end, in 80 columns."""
+    from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    made = Table(header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
     made.add_column("back end")
     made.add_column("kernel")
-    for heading in ("size", "time", "pixels/s", "difference", "allowed"):
-        made.add_column(heading, justify="right")
-    made.add_column("against")
+    for heading in ("size", "time", "pixels/s", "largest\ndifference"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("from", no_wrap=True)
     for o in outcomes:
-        verdict = ("agrees", "green") if o.agrees else ("DISAGREES", "bold red")
-        if o.error:
-            verdict = ("FAILED", "bold red")
         made.add_row(
             o.backend,
             o.kernel,
             f"{o.shape[1]}x{o.shape[0]}",
             seconds(o.seconds),
             quantity(o.pixels_per_second),
-            f"{o.difference:.1e}",
-            f"{o.tolerance:.1e}",
-            Text.assemble(f"{o.peer.split('.')[0]}: ", verdict),
+            "failed" if o.error else f"{o.difference:.1e}",
+            o.peer,
+            style="" if o.agrees else "bold red",
         )
     return made
+
+
+def complaint(outcome: Outcome) -> str:
+    """What is wrong with an outcome that does not agree."""
+    where = f"{outcome.kernel} on {outcome.backend}"
+    if outcome.error:
+        return f"{where} failed: {outcome.error}"
+    return (
+        f"{where} differs from {outcome.peer} by {outcome.difference:.2e}, "
+        f"more than the {outcome.tolerance:.2e} that rounding explains"
+    )
 
 
 def as_json(picture: Picture, outcomes: Sequence[Outcome], drawn: Path | None) -> dict[str, Any]:
@@ -86,15 +94,19 @@ def draw(original: Image, outcomes: Sequence[Outcome], path: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = [("original", original), *((o.kernel, _shown(o)) for o in outcomes)]
-    height, width = original.shape
-    figure = Figure(figsize=(3 * len(panels), 3 * min(height / width, 3) + 0.5), facecolor=PAPER)
+    aspect = min(max(original.shape[0] / original.shape[1], 0.2), 3)
+    # Inches: each panel, the space around it, and the line of its title above.
+    panel, gap, title = 3.0, 0.08, 0.3
+    width = len(panels) * (panel + gap) + gap
+    height = panel * aspect + title + gap
+    figure = Figure(figsize=(width, height), facecolor=PAPER)
     FigureCanvasAgg(figure)
-    for place, (title, values) in enumerate(panels, 1):
-        axes = figure.add_subplot(1, len(panels), place)
-        axes.imshow(values, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(title, color=INK, fontsize=12, loc="left", pad=6)
+    for place, (name, values) in enumerate(panels):
+        left = gap + place * (panel + gap)
+        axes = figure.add_axes((left / width, gap / height, panel / width, panel * aspect / height))
+        axes.imshow(values, cmap="gray", vmin=0, vmax=1, aspect="auto")
+        axes.set_title(name, color=INK, fontsize=12, loc="left", pad=5)
         axes.set_axis_off()
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.99 - 0.4 / figure.get_figheight(), 0.03)
     figure.savefig(path, dpi=128, format="png")
 
 
@@ -127,7 +139,7 @@ def _shown(outcome: Outcome) -> Image:
     and the others, which are small and of both signs, show as relief around grey."""
     result = outcome.result
     assert result is not None
-    if not outcome.kernel.startswith("wavelet"):
+    if not outcome.is_transform:
         return np.clip(result, 0, 1)
     rows, columns = result.shape[0] // 2, result.shape[1] // 2
     picture = 0.5 + 2 * result

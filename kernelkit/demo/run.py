@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from kernelkit.demo.cases import CASES, Case, Image, Launch
 from kernelkit.demo.images import crop
 
 #: The largest side of the image on back ends that are not made for speed; others take all of it.
-CROPS = {"python": 96}
+CROPS = {"python": 256}
 #: A case is repeated until it has run this long, and the least time counts.
 PATIENCE = 0.2
 
@@ -33,6 +33,7 @@ class Outcome:
     seconds: float
     difference: float
     tolerance: float
+    is_transform: bool = False
     result: Image | None = None
     error: str = ""
 
@@ -55,17 +56,24 @@ def run_case(case: Case, image: Image, backend: str) -> Outcome:
     """Run, time and check one case."""
     height, width = image.shape
     bound = case.bound * float(np.abs(image).max())
-    nothing = (case.name, case.peer, (height, width), float("nan"), float("nan"), bound)
+    outcome = Outcome(
+        backend,
+        case.name,
+        case.peer,
+        (height, width),
+        seconds=float("nan"),
+        difference=float("nan"),
+        tolerance=case.bound * float(np.abs(image).max()),
+        is_transform=case.is_transform,
+    )
     try:
         launch = case.prepare(image, backend)
         seconds = _time(launch)
         result = launch.result()
     except kk.KernelError as error:
-        return Outcome(backend, *nothing, error=str(error))
+        return replace(outcome, error=str(error))
     difference = float(np.abs(result - case.expected(image)).max())
-    return Outcome(
-        backend, case.name, case.peer, (height, width), seconds, difference, bound, result
-    )
+    return replace(outcome, seconds=seconds, difference=difference, result=result)
 
 
 def run_all(

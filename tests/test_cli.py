@@ -1,0 +1,285 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kernelkit import cli
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+HELLO = EXAMPLES / "hello.py"
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Runs a command line in an empty directory: (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KERNELKIT_BACKEND", raising=False)
+
+    def command(*arguments):
+        try:
+            status = cli.main([str(a) for a in arguments])
+        except SystemExit as exit:
+            status = exit.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return command
+
+
+def spawn(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kernelkit", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- in general
+def test_version(run):
+    from importlib.metadata import version
+
+    assert run("--version") == (0, f"kernelkit {version('kernelkit')}\n", "")
+
+
+def test_help(run):
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    assert all(command in out for command in ("demo", "devices", "inspect"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["paint"], "invalid choice: 'paint'"),
+        (["--fast"], "unrecognized arguments: --fast"),
+        (["demo", "--crop", "0"], "argument --crop: '0' is no positive whole number"),
+        (["demo", "--crop", "x"], "argument --crop: 'x' is no positive whole number"),
+        (["demo", "a.png", "b.png"], "unrecognized arguments: b.png"),
+        (["devices", "now"], "unrecognized arguments: now"),
+        (["inspect"], "the following arguments are required: FILE.py:KERNEL"),
+        (["inspect", "a.py:k", "--block", "1,2,3,4"], "'1,2,3,4' has more than three extents"),
+        (["inspect", "a.py:k", "--grid", "1,,2"], "'' is no positive whole number"),
+    ],
+)
+def test_usage(run, arguments, message):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_module_is_the_command():
+    process = spawn("--version")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("kernelkit ")
+
+
+def test_a_closed_pipe_is_quiet():
+    process = spawn("devices", "--json")
+    process.stdout.close()
+    err = process.stderr.read()
+    assert (process.wait(timeout=60), err) == (141, "")
+    process.stderr.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for other processes")
+def test_interrupt(tmp_path):
+    process = spawn("demo", "--crop", 512, cwd=tmp_path)
+    time.sleep(2)  # by now it is at work, for some ten seconds more
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", "kernelkit: interrupted\n")
+
+
+# ---------------------------------------------------------------- demo
+def test_demo(run):
+    status, out, err = run("demo", "--crop", 24)
+    assert (status, err) == (0, "")
+    assert "camera" in out
+    assert out.count("python") == 3
+    assert all(word in out for word in ("sharpening", "blur", "wavelet", "SciPy", "PyWavelets"))
+    with Image.open(cli.PICTURE) as image:
+        assert image.format == "PNG"
+
+
+def test_demo_of_an_own_image(run, tmp_path):
+    noise = np.random.default_rng(2).integers(0, 255, (20, 30, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    status, out, err = run("demo", "noise.png", "--backend", "python", "--output", "out.png")
+    assert (status, err) == (0, "")
+    assert "noise.png, 30 x 20 pixels" in out
+    assert "out.png" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["noise.png", "out.png"]
+
+
+def test_demo_for_machines(run, tmp_path):
+    status, out, err = run("demo", "--json", "--crop", 20)
+    assert (status, err) == (0, "")
+    read = json.loads(out)
+    assert read["agrees"] is True
+    assert read["picture"] is None
+    assert [r["backend"] for r in read["results"]] == ["python"] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_for_machines_with_a_picture(run, tmp_path):
+    _, out, _ = run("demo", "--json", "--crop", 20, "--output", "p.png")
+    assert json.loads(out)["picture"] == "p.png"
+    assert (tmp_path / "p.png").exists()
+
+
+def test_demo_that_disagrees(run, monkeypatch):
+    from kernelkit.demo import cases
+
+    monkeypatch.setattr(cases, "SHARPENING", cases.SHARPENING + np.float32(0.01))
+    object.__setattr__(wrong := cases.CASES[0], "expected", lambda image: image)
+    try:
+        status, out, err = run("demo", "--json", "--crop", 20)
+    finally:
+        object.__setattr__(wrong, "expected", cases.scipy_sharpen)
+    assert status == 1
+    assert json.loads(out)["agrees"] is False
+    assert "5x5 sharpening on python differs from SciPy by" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.png"], "none.png: there is no such file"),
+        (["."], "directory"),
+        (["--output", "none/a.png"], "none/a.png: there is no directory"),
+        (["--backend", "pythn"], "did you mean 'python'?"),
+        (["--backend", "python:7"], "there is no device 'python:7'"),
+        (["--crop", "20", "--output", "."], "the picture cannot be written"),
+    ],
+)
+def test_demo_failures(run, arguments, message):
+    status, out, err = run("demo", *arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith("kernelkit: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "message"),
+    [
+        ({"scipy"}, ["--json"], "the demo needs SciPy: pip install 'kernelkit[demo]'"),
+        ({"matplotlib"}, [], "the demo needs Matplotlib: pip install 'kernelkit[demo]'"),
+        ({"PIL"}, ["a.png", "--json"], "the demo needs Pillow: pip install 'kernelkit[demo]'"),
+        ({"scipy", "matplotlib"}, [], "the demo needs Matplotlib and SciPy: pip install"),
+    ],
+)
+def test_demo_without_its_extras(run, monkeypatch, missing, arguments, message):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    status, out, err = run("demo", *arguments)
+    assert (status, out) == (1, "")
+    assert message in err
+
+
+def test_machines_need_neither_pillow_nor_matplotlib(run, monkeypatch):
+    found = importlib.util.find_spec
+    absent = {"PIL", "matplotlib"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in absent else found(name)
+    )
+    assert run("demo", "--json", "--crop", 20)[0] == 0
+
+
+# ---------------------------------------------------------------- devices
+def test_devices(run):
+    status, out, err = run("devices")
+    assert (status, err) == (0, "")
+    assert "python:0" in out
+
+
+def test_devices_for_machines(run):
+    rows = json.loads(run("devices", "--json")[1])
+    assert {"backend", "index", "name", "usable", "why"} == set(rows[0])
+    assert any(row["backend"] == "python" and row["usable"] for row in rows)
+
+
+# ---------------------------------------------------------------- inspect
+def test_inspect(run):
+    status, out, err = run("inspect", f"{HELLO}:saxpy", "float32", "float32[:]", "float32[::2]")
+    assert (status, err) == (0, "")
+    assert "kernel saxpy(a: float32, x: global float32[:], y: global float32[:] 8)" in out
+
+
+def test_inspect_source(run):
+    status, out, err = run(
+        "inspect", f"{HELLO}:saxpy", "0.5", "float64[:]", "float64[:]", "--what", "source",
+        "--backend", "python", "--block", "64", "--grid", "4",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert "def saxpy(" in out
+
+
+def test_inspect_of_a_module(run):
+    status, out, _ = run(
+        "inspect", "kernelkit.demo.kernels:blur", "float32[:,:]", "float32[:, :]", "float32[:]",
+        "--block", "16,16",
+    )  # fmt: skip
+    assert status == 0
+    assert "allocate(28, 28)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hello"], "'hello' names no kernel; write FILE.py:KERNEL"),
+        (["none.py:k"], "none.py: there is no such file"),
+        (["no.such.module:k"], "no.such.module cannot be imported: ModuleNotFoundError"),
+        ([f"{HELLO}:saxpi"], "did you mean saxpy?"),
+        ([f"{HELLO}:main"], "it has saxpy"),
+        (["json:dumps"], "json has no kernels"),
+        ([f"{HELLO}:saxpy"], "the call of saxpy lacks 'a', 'x' and 'y'"),
+        ([f"{HELLO}:saxpy", "float31", "1", "2"], "there is no dtype 'float31'; did you mean float32"),
+        ([f"{HELLO}:saxpy", "object", "1", "2"], "there is no dtype 'object'"),
+        ([f"{HELLO}:saxpy", "float32[5]", "1", "2"], "an axis is ':'"),
+        ([f"{HELLO}:saxpy", "float32[::0]", "1", "2"], "the step of an axis cannot be 0"),
+        ([f"{HELLO}:saxpy", "[1]", "1", "2"], "'[1]' is no argument of a kernel"),
+        ([f"{HELLO}:saxpy", "1 +", "1", "2"], "'1 +' is no argument"),
+        ([f"{HELLO}:saxpy", "1", "2", "3"], "hello.py:15:12:"),
+        ([f"{HELLO}:saxpy", "1", "int8[:]", "int8[:]", "--what", "gold"], "not 'gold'"),
+        ([f"{HELLO}:saxpy", "1", "int8[:]", "int8[:]", "--backend", "x"], "no back end 'x'"),
+        ([f"{HELLO}:saxpy", "1", "int8[:]", "int8[:]", "--block", "2000"], "2000"),
+    ],
+)  # fmt: skip
+def test_inspect_failures(run, arguments, message):
+    status, out, err = run("inspect", *arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith("kernelkit: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "import sys; sys.exit(3)", "def f(:"])
+def test_inspect_of_a_file_that_fails(run, tmp_path, body):
+    (tmp_path / "bad.py").write_text(body)
+    status, _, err = run("inspect", "bad.py:k")
+    assert status == 1
+    assert "bad.py cannot be imported" in err
+
+
+def test_inspecting_a_file_does_not_hide_a_module(run, tmp_path):
+    (tmp_path / "json.py").write_text(HELLO.read_text())
+    status, _, err = run("inspect", "json.py:saxpy", "1.5", "float32[:]", "float32[:]")
+    assert (status, err) == (0, "")
+    assert sys.modules["json"] is json
