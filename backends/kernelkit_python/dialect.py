@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kernelkit.emit.python import PythonDialect
+from kernelkit.emit.python_dialect import PythonDialect
 from kernelkit.ir import scalar
 from kernelkit.ir.types import AddressSpace, DType
 
@@ -17,32 +17,37 @@ from kernelkit.ir.types import AddressSpace, DType
 _UPDATES: Final = {
     "add": "{add}",
     "sub": "{sub}",
-    "min": "value if {lt} else old",
-    "max": "value if {gt} else old",
-    "nanmin": "value if {lt} or old != old else old",
-    "nanmax": "value if {gt} or old != old else old",
+    "min": "value if {less} else old",
+    "max": "value if {greater} else old",
+    "nanmin": "value if {less} or old != old else old",
+    "nanmax": "value if {greater} or old != old else old",
     "and": "{and}",
     "or": "{or}",
     "xor": "{xor}",
     "inc": "0 if old >= value else old + 1",
-    "dec": "value if old == 0 or old > value else old - 1",
+    "dec": "value if old == 0 or old > value else {down}",
     "exch": "value",
     "cas": "new if old == value else old",
 }
-#: Which of them need an operation of the table, on which operands.
+#: Those operations.
 _OPERATIONS: Final = {
-    "add": ("old", "value"), "sub": ("old", "value"), "lt": ("value", "old"),
-    "gt": ("value", "old"), "and": ("old", "value"), "or": ("old", "value"),
-    "xor": ("old", "value"),
-}  # fmt: skip
+    "add": ("add", ("old", "value")),
+    "sub": ("sub", ("old", "value")),
+    "less": ("lt", ("value", "old")),
+    "greater": ("gt", ("value", "old")),
+    "and": ("and", ("old", "value")),
+    "or": ("or", ("old", "value")),
+    "xor": ("xor", ("old", "value")),
+    "down": ("sub", ("old", "1")),
+}
 
 
 def update(op: str, dtype: DType) -> str:
     """The source of a function from the old value and the operands to the new value."""
     template = _UPDATES[op]
     operations = {
-        name: scalar.expression(name, (dtype, dtype), operands)
-        for name, operands in _OPERATIONS.items()
+        name: scalar.expression(operation, (dtype, dtype), operands)
+        for name, (operation, operands) in _OPERATIONS.items()
         if f"{{{name}}}" in template
     }
     parameters = "old, value, new" if op == "cas" else "old, value"

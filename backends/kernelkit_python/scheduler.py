@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from kernelkit.backend import LaunchConfig
+from kernelkit.errors import ConfigurationError
 from kernelkit_python import warps
 from kernelkit_python.divergence import stalemate
 from kernelkit_python.memory import SharedMemory
@@ -34,8 +35,14 @@ _Suspended = Generator[warps.Request, Any, None]
 
 def step_budget() -> int:
     """The environment's, or the default."""
-    text = os.environ.get("KERNELKIT_STEP_BUDGET", "")
-    return max(1, int(text)) if text.strip().isdigit() else STEP_BUDGET
+    text = os.environ.get("KERNELKIT_STEP_BUDGET", "").strip()
+    if not text:
+        return STEP_BUDGET
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(
+            f"KERNELKIT_STEP_BUDGET is {text!r}; set it to a whole number of steps, 1 or more, or unset it"
+        )
+    return int(text)
 
 
 def launch(program: Program, config: LaunchConfig, args: Sequence[Any]) -> None:

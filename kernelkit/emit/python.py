@@ -9,63 +9,22 @@ Holds: one statement is one line; nothing of a statement is on another's line; o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
+from kernelkit.emit.python_dialect import PythonDialect
 from kernelkit.emit.python_names import RESERVED, Names, described, symbols
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
-from kernelkit.ir.types import AddressSpace, DType
+from kernelkit.ir.types import DType
 
 #: At multiples of this height a variable cuts an expression: Python's parser takes no more than 200
 #: parentheses inside one another.
 TALLEST: Final = 30
 #: Steps that a turn of a loop costs in which threads wait for one another: it takes longer.
 WAITING_TURN: Final = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonDialect:
-    """How one target writes what a kernel does. The templates are texts for `str.format`; which
-    fields each may use stands beside it. `site` is a number in the table of sites."""
-
-    name: str
-    #: What a function takes after the kernel's own parameters.
-    parameters: tuple[str, ...]
-    #: Register -> template; fields: axis (x, y or z) and the parameters above.
-    registers: Mapping[str, str]
-    expression: Callable[[str, tuple[DType, ...], Sequence[str]], str]
-    cast: Callable[[DType, DType, str], str]
-    literal: Callable[[DType, bool | int | float | complex], str]
-    #: Functions of the table that need more than their operands; fields: site, the parameters,
-    #: args (all operands, comma-separated).
-    functions: Mapping[str, str]
-    #: Fields of the next four: array, site, rank (number of indices), kind (of the dtype), wrap
-    #: ("" or "n"), index (comma-separated, "()" for none), args ("array, site, i, j").
-    load: str
-    view: str
-    store: str  # and value
-    atomic: str  # and update (a function), operands ("a, b")
-    #: (operation, dtype) -> the source of the function that makes the new value from the old one.
-    update: Callable[[str, DType], str]
-    #: Address space -> template; fields: number (in PythonSource.arrays), the parameters.
-    allocate: Mapping[AddressSpace, str]
-    extent: str  # array, axis
-    #: Fields: site, op, request ("site, mask, operands" or "site, predicate"; "site," alone).
-    barrier: str
-    warp: str
-    fence: str
-    range: str  # args, for constant bounds
-    checked_range: str  # site, args, the parameters
-    tick: str  # site, cost, the parameters: a truth that a while loop evaluates at each turn
-    print: str  # parts, comma-separated texts
-    text: str  # value, spec (a literal): a text
-    fail: str  # site, parts: a statement
-    breakpoint: str
-    #: Whether barriers and warp operations suspend the function (it is a generator then).
-    suspends: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +92,15 @@ class _Printer:
 
     def source(self) -> PythonSource:
         names = [self._names[p.name] for p in self._kernel.params]
-        head = f"def {self._kernel.name}({', '.join([*names, *self._parameters.values()])}):"
-        self._line(head)
+        name = self._kernel.name
+        function = f"_{name}" if name.startswith(RESERVED) else name
+        self._line(f"def {function}({', '.join([*names, *self._parameters.values()])}):")
         with self._indented():
             self._statements(_in_source_order(self._kernel))
         defined = {**{v: k for k, v in self._constants.items()}, **self._definitions()}
         lead = [Line(f"{name} = {text}", self._kernel.span) for name, text in defined.items()]
         return PythonSource(
-            self._kernel.name,
+            function,
             (*lead, *self._lines),
             tuple(self._sites),
             tuple(self._arrays),

@@ -6,7 +6,6 @@ import ast
 import textwrap
 
 import numpy as np
-from kernelkit_python.dialect import REFERENCE
 
 from kernelkit.emit.python import print_kernel
 from kernelkit.emit.python_names import Names, described
@@ -14,6 +13,8 @@ from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, FLOAT32, INT32, INT64, UINT32, AddressSpace, ArrayType
 from kernelkit.ir.verify import verify
+from kernelkit_python.dialect import REFERENCE
+
 
 def at(line, column=4, end=20):
     return Span("user.py", line, column, line, end)
@@ -146,7 +147,13 @@ def test_barriers_and_warps_are_requests():
         mask, value = yield (3, 4294967295, n)
         mask = yield (4, None)
         pass""")
-    assert [site.name for site in source.sites] == ["sync", "count", "sync", "match_all", "activemask"]
+    assert [site.name for site in source.sites] == [
+        "sync",
+        "count",
+        "sync",
+        "match_all",
+        "activemask",
+    ]
 
 
 # ---------------------------------------------------------------- memory
@@ -176,7 +183,9 @@ def test_access_names_rank_kind_and_site():
 
 def test_allocations_are_numbered():
     def array(name, space):
-        return ir.ArrayVar(name, ArrayType(FLOAT32, 1, "C", space, space is AddressSpace.CONSTANT), (2,))
+        return ir.ArrayVar(
+            name, ArrayType(FLOAT32, 1, "C", space, space is AddressSpace.CONSTANT), (2,)
+        )
 
     table = array("table", AddressSpace.CONSTANT)
     body = (
@@ -241,11 +250,14 @@ def test_prints_and_asserts():
         ir.Breakpoint(at(5)),
         params=(n,),
     )
-    assert body_of(source) == textwrap.dedent(r"""
+    assert (
+        body_of(source)
+        == textwrap.dedent(r"""
         _k_print('n=', _k_text(n, '4d'), '\n')
         if not (n < 3): raise _k_failure(0, 'n=', _k_text(n, '4d'), '\n')
         if not (n < 3): raise _k_failure(1, )
         _k_breakpoint()""").strip()
+    )
     assert [line.span.line for line in source.lines] == [1, 2, 3, 4, 5]
 
 

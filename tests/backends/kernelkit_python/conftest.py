@@ -6,10 +6,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import kernelkit_python
 import numpy as np
 import pytest
 
+import kernelkit_python
 from kernelkit.backend import Artifact, Binary, Executable, LaunchConfig
 from kernelkit.frontend.arguments import ArgType, ScalarArg
 from kernelkit.frontend.parser import parse

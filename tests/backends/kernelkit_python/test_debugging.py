@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import pdb
 import subprocess
 import sys
@@ -106,38 +107,33 @@ def test_names_and_modules_of_the_users_module_are_there(launch, debugger):
 
 
 SCRIPT = """
-from conftest_of_reference import build, parse_kernel
-from kernelkit.backend import LaunchConfig
-from kernelkit.frontend.builtins import syncthreads, threadIdx
+import kernelkit as kk
 import numpy as np
+from kernelkit import threadIdx
 
 
-def kernel(dst):
+@kk.kernel
+def square(dst):
     i = threadIdx.x
-    syncthreads()
+    kk.syncthreads()
     dst[i] = i * i
 
 
 dst = np.zeros(3, np.int64)
-kernel = build(parse_kernel(kernel, dst))
-kernel.launch(LaunchConfig((1, 1, 1), (3, 1, 1)), (dst,), None)
+square.on("python")[1, 3](dst)
 print("result", dst.tolist())
 """
 
 
-def test_pdb_from_the_command_line_stops_at_a_breakpoint_set_by_line(tmp_path):
-    from pathlib import Path
-
+def test_pdb_from_the_command_line_stops_at_a_line(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    home = Path(__file__).with_name("conftest.py")
-    (tmp_path / "conftest_of_reference.py").write_text(home.read_text())
     line = SCRIPT.splitlines().index("    dst[i] = i * i") + 1
     commands = [f"b {line}", "c", "p 'in', i", "c", "p 'in', i", "cl 1", "c", "q"]
     done = subprocess.run(
         [sys.executable, "-m", "pdb", str(script)], input="\n".join(commands) + "\n",
         capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path,
-        env={**__import__("os").environ, "PYTHONPATH": ":".join([str(tmp_path), *sys.path])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )  # fmt: skip
     assert "('in', 0)" in done.stdout, done.stdout + done.stderr
     assert "('in', 1)" in done.stdout
@@ -204,12 +200,14 @@ def calls(data):
 
 def test_an_inlined_function_of_another_file_stands_at_its_call(launch, tmp_path):
     file = tmp_path / "elsewhere.py"
-    file.write_text(textwrap.dedent("""
+    file.write_text(
+        textwrap.dedent("""
         def fetch(data, i):
             # \N{GREEK SMALL LETTER PI}
             "π"; found = data[i]
             return found
-    """))
+    """)
+    )
     spec = importlib.util.spec_from_file_location("elsewhere", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -253,6 +253,10 @@ def test_step_budget_is_the_environments(launch, monkeypatch):
     assert dst[0] == 98
     with pytest.raises(errors.StepBudgetError, match="KERNELKIT_STEP_BUDGET"):
         launch(kernel, 1, 1, dst, 101)
+    for wrong in ("-1", "0", "many"):
+        monkeypatch.setenv("KERNELKIT_STEP_BUDGET", wrong)
+        with pytest.raises(errors.ConfigurationError, match="whole number of steps"):
+            launch(kernel, 1, 1, dst, 1)
 
 
 def test_uniform_that_is_not(launch):
@@ -291,8 +295,13 @@ def test_barrier_that_not_all_reach(launch):
     message = raised.value.message
     first = line_of(diverge, "        syncthreads()")
     last = inspect.getsourcelines(diverge)[1] + len(inspect.getsourcelines(diverge)[0]) - 1
-    assert f"4 threads, (0, 0, 0) to (3, 0, 0), wait in syncthreads at {__file__}:{first}" in message
-    assert f"3 threads, (4, 0, 0), (6, 0, 0) to (7, 0, 0), wait in syncthreads at {__file__}:{last}" in message
+    assert (
+        f"4 threads, (0, 0, 0) to (3, 0, 0), wait in syncthreads at {__file__}:{first}" in message
+    )
+    assert (
+        f"3 threads, (4, 0, 0), (6, 0, 0) to (7, 0, 0), wait in syncthreads at {__file__}:{last}"
+        in message
+    )
     assert "thread (5, 0, 0) has returned" in message
     frame = traceback.extract_tb(raised.value.__traceback__)[-1]
     assert (frame.filename, frame.lineno) == (__file__, first)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 
-import kernelkit_python
 import numpy as np
 import pytest
 
+import kernelkit_python
 from kernelkit.backend import PROTOCOL, Backend, LaunchConfig
 from kernelkit.frontend.builtins import (
     atomic,
@@ -129,6 +129,16 @@ def test_dynamic_shared_memory_starts_at_one_place(launch):
     assert out.tolist() == [4, 5, 22, 0x01020304]
 
 
+def test_dynamic_shared_memory_may_be_nothing(launch):
+    def kernel(out):
+        words = shared.array(0, np.uint32)
+        out[0] = len(words)
+
+    out = np.ones(1, np.int64)
+    launch(kernel, 1, 1, out)
+    assert out[0] == 0
+
+
 TABLE = np.array([[1, 2], [3, 4]], np.int16)
 
 
@@ -165,6 +175,7 @@ def test_every_atomic(launch):
         atomic.xor(ints, 6, 6)
         atomic.inc(ints, 7, 1)
         atomic.dec(ints, 8, 9)
+        atomic.dec(ints, 12, -(2**31))
         atomic.exch(ints, 9, 7)
         old[1] = atomic.cas(ints, 10, 1, 8)
         old[2] = atomic.compare_and_swap(ints, 77, 8)
@@ -174,10 +185,13 @@ def test_every_atomic(launch):
         atomic.nanmin(floats, 1, 0.5)
         atomic.nanmax(floats, 2, 0.5)
 
-    ints, floats = np.ones(12, np.int32), np.array([1, np.nan, np.nan], np.float32)
+    ints, floats = (
+        np.append(np.ones(12, np.int32), np.int32(-(2**31))),
+        np.array([1, np.nan, np.nan], np.float32),
+    )
     old = np.zeros(3, np.int64)
     launch(kernel, 1, 1, ints, floats, old)
-    assert ints.tolist() == [6, -4, -5, 2**31 - 1, 0, 7, 7, 0, 0, 7, 8, -(2**31)]
+    assert ints.tolist() == [6, -4, -5, 2**31 - 1, 0, 7, 7, 0, 0, 7, 8, -(2**31), 2**31 - 1]
     assert floats.tolist() == [0.5, 0.5, 0.5]
     assert old.tolist() == [1, 1, 6]
 
@@ -237,7 +251,11 @@ def test_two_launches_of_one_executable_can_nest(executable, monkeypatch):
             breakpoint()
         dst[threadIdx.x] = tile[3 - threadIdx.x]
 
-    src, outer, inner = np.arange(4, dtype=np.float32), np.zeros(4, np.float32), np.zeros(4, np.float32)
+    src, outer, inner = (
+        np.arange(4, dtype=np.float32),
+        np.zeros(4, np.float32),
+        np.zeros(4, np.float32),
+    )
     loaded = executable(kernel, src, outer)
     config = LaunchConfig((1, 1, 1), (4, 1, 1))
     depth = []

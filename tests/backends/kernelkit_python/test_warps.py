@@ -122,7 +122,9 @@ def test_lanes_that_returned_do_not_take_part(launch):
     expected = [0 if i % 3 == 0 else (i + 1 if i % 3 == 1 and i < 31 else i) for i in range(32)]
     assert out[1].tolist() == expected
     assert (out[2] == np.where(left, 0, 2 * np.arange(32))).all()
-    with pytest.raises(errors.InactiveLaneError, match="lane 2 shuffles from lane 3, which has ret"):
+    with pytest.raises(
+        errors.InactiveLaneError, match="lane 2 shuffles from lane 3, which has ret"
+    ):
         launch(kernel, 1, 32, out, debug=True)
 
 
@@ -199,7 +201,10 @@ def test_a_lane_that_does_not_come(launch):
     with pytest.raises(errors.DivergenceError) as raised:
         launch(missing, 1, 40, np.zeros(40, np.int64))
     message = raised.value.message
-    assert "31 threads, (0, 0, 0) to (2, 0, 0), (4, 0, 0) to (31, 0, 0), wait in ballot_sync with mask 0xffffffff" in message
+    assert (
+        "31 threads, (0, 0, 0) to (2, 0, 0), (4, 0, 0) to (31, 0, 0), wait in ballot_sync with mask 0xffffffff"
+        in message
+    )
     assert "thread (3, 0, 0) waits in syncthreads at" in message
     assert "8 threads, (32, 0, 0) to (39, 0, 0), have returned" in message
 
@@ -213,5 +218,7 @@ def test_masks_that_differ_or_do_not_name_the_caller(launch):
 
     with pytest.raises(errors.DivergenceError, match="lanes of a warp wait for others"):
         launch(differ, 1, 4, np.zeros(4, np.int64))
-    with pytest.raises(errors.DivergenceError, match="lane 2 calls ballot_sync with the mask 0x0000"):
+    with pytest.raises(
+        errors.DivergenceError, match="lane 2 calls ballot_sync with the mask 0x0000"
+    ):
         launch(unnamed, 1, 4, np.zeros(4, np.int64))
