@@ -78,29 +78,60 @@ def lazily(ctx: Context, op: str, left: Any, right: Any, emitted: list[Stmt], no
 
 @handles(EXPRESSIONS, ast.BoolOp)
 def _boolop(ctx: Context, node: ast.BoolOp) -> Value:
-    """`a and b` of bools is a bool; of other numbers the operand that decides, as in Python."""
-    with ctx.capture() as trial:
-        values = [ctx.expression(n) for n in node.values[:1]]
-    if any(isinstance(v, Unknown) for v in values):
-        ctx.out.extend(trial)
-        return UNKNOWN
-    first = values[0]
-    if not isinstance(first, Scalar) or first.expr.type == BOOL:
-        condition = condition_of(ctx, node)
-        return UNKNOWN if isinstance(condition, Unknown) else Scalar(condition)
-    ctx.out.extend(trial)
-    result: Value = first
+    """The operand that decides, as in Python; of bools alone that is a bool."""
+    op = "and" if isinstance(node.op, ast.And) else "or"
+    result = ctx.expression(node.values[0])
     for operand in node.values[1:]:
-        if not isinstance(result, Scalar):
-            return UNKNOWN
-        if costs(result.expr):
-            result = Scalar(ctx.spill(result.expr), result.weak)
-        keep, test = result, operators.truth(ctx, result, node)
-        arms: list[Callable[[], Value]] = [lambda n=operand: ctx.expression(n), lambda k=keep: k]  # type: ignore[misc]
-        if isinstance(node.op, ast.Or):
-            arms.reverse()
-        result = choose(ctx, test, arms[0], arms[1], node)
+        known = _known_truth(result)
+        if known is not None:
+            if known == (op == "or"):
+                return result
+            result = ctx.expression(operand)
+            continue
+        with ctx.capture() as emitted:
+            right = ctx.expression(operand)
+        result = _deciding(ctx, op, result, right, emitted, node)
     return result
+
+
+def _known_truth(value: Value) -> bool | None:
+    """Whether a value holds, where that is known when compiling."""
+    match value:
+        case Scalar():
+            return None if value.constant is None else bool(value.constant)
+        case Static():
+            return bool(value.value)
+        case TupleValue():
+            return bool(value.items)
+        case _:
+            return None
+
+
+def _deciding(
+    ctx: Context, op: str, left: Value, right: Value, emitted: list[Stmt], node: ast.BoolOp
+) -> Value:
+    """left op right, where evaluating right emitted statements (or none)."""
+    first = scalar(ctx, left, node.values[0], "a condition")
+    if isinstance(first, Unknown) or isinstance(right, Unknown):
+        return UNKNOWN
+    if first.expr.type == BOOL and isinstance(right, Scalar) and right.expr.type == BOOL:
+        return Scalar(lazily(ctx, op, first.expr, right.expr, emitted, node))
+    if costs(first.expr):
+        first = Scalar(ctx.spill(first.expr), first.weak)
+    kept, test = first, operators.truth(ctx, first, node)
+
+    def go_on() -> Value:
+        ctx.out.extend(emitted)
+        return right
+
+    def keep() -> Value:
+        return kept
+
+    return (
+        choose(ctx, test, go_on, keep, node)
+        if op == "and"
+        else choose(ctx, test, keep, go_on, node)
+    )
 
 
 @handles(EXPRESSIONS, ast.IfExp)
