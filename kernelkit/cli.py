@@ -183,7 +183,7 @@ def _demo(options: argparse.Namespace) -> int:
         raise Failure(f"{output}: there is no directory {output.absolute().parent}")
 
     from kernelkit.demo.images import ImageError, read_picture
-    from kernelkit.demo.report import as_json, complaint
+    from kernelkit.demo.report import as_json, complaint, succeeded
 
     try:
         picture = read_picture(options.image)
@@ -195,10 +195,10 @@ def _demo(options: argparse.Namespace) -> int:
         print(json.dumps(as_json(picture, outcomes, drawn), indent=2))
     else:
         _show(picture, outcomes, drawn)
-    wrong = [o for o in outcomes if not o.agrees]
-    for outcome in wrong:
-        print(f"kernelkit: {complaint(outcome)}", file=sys.stderr)
-    return 1 if wrong else 0
+    for outcome in outcomes:
+        if outcome.wrong:
+            print(f"kernelkit: {complaint(outcome)}", file=sys.stderr)
+    return 0 if succeeded(outcomes) else 1
 
 
 def _require(modules: Iterable[str]) -> None:
@@ -275,14 +275,14 @@ def _draw(picture: Any, outcomes: list[Any], side: int | None, path: Path | None
 def _show(picture: Any, outcomes: list[Any], drawn: Path | None) -> None:
     from rich.console import Console
 
-    from kernelkit.demo.report import table
+    from kernelkit.demo.report import succeeded, table
 
     console = Console(highlight=False)
     height, width = picture.pixels.shape
     console.print(f"{picture.name}, {width} x {height} pixels", markup=False)
     console.print(table(outcomes))
-    if all(o.agrees for o in outcomes):
-        console.print("Every result equals its peer's, but for the rounding of float32.")
+    if succeeded(outcomes):
+        console.print("Every result is its peer's, but for the rounding of float32.")
     if drawn is not None:
         print(f"The results are drawn in {drawn}")
 

@@ -94,12 +94,28 @@ def test_a_closed_pipe_is_quiet():
     process.stderr.close()
 
 
+LONG = """
+import numpy as np
+import kernelkit as kk
+
+@kk.kernel
+def count(out):
+    for i in range(10**8):
+        out[0] += i
+
+print("at work", flush=True)
+count.on("python")[1, 1](np.zeros(1))
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for other processes")
-def test_interrupt(tmp_path):
-    process = spawn("demo", "--crop", 512, cwd=tmp_path)
-    time.sleep(2)  # by now it is at work, for some ten seconds more
+def test_interrupt_of_a_kernel(tmp_path):
+    (tmp_path / "long.py").write_text(LONG)
+    process = spawn("inspect", "long.py:count", cwd=tmp_path)
+    assert process.stdout.readline() == "at work\n"
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "kernelkit: interrupted\n")
 
 

@@ -6,6 +6,7 @@ lines that it has in the page, so that a traceback names the page's line.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -18,8 +19,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-#: What a block may be; those that are not python are for reading.
-MARKS = {"python", "bash", "text", "toml"}
+#: What a block may be. `output` is what the page prints at that point; others are for reading.
+MARKS = {"python", "output", "bash", "text", "toml"}
 
 
 def blocks(page: Path, mark: str) -> list[tuple[int, str]]:
@@ -37,6 +38,11 @@ def script(page: Path) -> str:
     for before, text in blocks(page, "python"):
         lines += [""] * (before - len(lines)) + text.splitlines()
     return "\n".join(lines) + "\n"
+
+
+def without_places(text: str) -> str:
+    """Output without the file and line that an error of ours starts with."""
+    return re.sub(r"^\S+:\d+:\d+: ", "", text, flags=re.MULTILINE)
 
 
 def anchor(heading: str) -> str:
@@ -62,6 +68,9 @@ def test_page_runs(page, tmp_path):
         capture_output=True, text=True, cwd=tmp_path, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, f"{name(page)}, by its own line numbers:\n{done.stderr}"
+    printed = without_places(done.stdout)
+    for before, text in blocks(page, "output"):
+        assert without_places(text) in printed, f"{name(page)}:{before} shows what is not printed"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -86,3 +95,28 @@ def test_readme_commands_are_single_lines():
     assert len(setups) == 2
     assert any(line.endswith("kernelkit demo") for line in setups)
     assert any("pytest" in line for line in setups)
+
+
+def test_back_end_of_the_docs_conforms(tmp_path):
+    """Installed as anyone's back end is, it passes the suite in all that it claims."""
+    whole = script(ROOT / "docs" / "backends.md")
+    (tmp_path / "kernelkit_loop.py").write_text(whole[: whole.index("import kernelkit as kk\n")])
+    installed = tmp_path / "kernelkit_loop-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: kernelkit-loop\nVersion: 1\n")
+    entry = blocks(ROOT / "docs" / "backends.md", "toml")[0][1]
+    section = entry.replace("project.entry-points.", "").replace('"', "")
+    (installed / "entry_points.txt").write_text(section)
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "--pyargs", "kernelkit.conformance", "--kernelkit-backend=loop",
+        ],
+        capture_output=True, text=True, cwd=tmp_path, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    passed, skipped = (
+        int(re.search(rf"(\d+) {word}", done.stdout)[1]) for word in ("passed", "skipped")
+    )
+    assert passed > skipped > 0

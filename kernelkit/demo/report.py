@@ -41,15 +41,15 @@ def table(outcomes: Sequence[Outcome]) -> Table:
             f"{o.shape[1]}x{o.shape[0]}",
             seconds(o.seconds),
             quantity(o.pixels_per_second),
-            "failed" if o.error else f"{o.difference:.1e}",
+            f"{o.difference:.1e}" if not o.error else "lacking" if o.lacking else "failed",
             o.peer,
-            style="" if o.agrees else "bold red",
+            style="bold red" if o.wrong else "dim" if o.lacking else "",
         )
     return made
 
 
 def complaint(outcome: Outcome) -> str:
-    """What is wrong with an outcome that does not agree."""
+    """What is wrong with an outcome that is wrong."""
     where = f"{outcome.kernel} on {outcome.backend}"
     if outcome.error:
         return f"{where} failed: {outcome.error}"
@@ -57,6 +57,11 @@ def complaint(outcome: Outcome) -> str:
         f"{where} differs from {outcome.peer} by {outcome.difference:.2e}, "
         f"more than the {outcome.tolerance:.2e} that rounding explains"
     )
+
+
+def succeeded(outcomes: Sequence[Outcome]) -> bool:
+    """Whether nothing is wrong, and something ran."""
+    return any(o.agrees for o in outcomes) and not any(o.wrong for o in outcomes)
 
 
 def as_json(picture: Picture, outcomes: Sequence[Outcome], drawn: Path | None) -> dict[str, Any]:
@@ -79,12 +84,13 @@ def as_json(picture: Picture, outcomes: Sequence[Outcome], drawn: Path | None) -
                 "difference": _finite(o.difference),
                 "tolerance": o.tolerance,
                 "agrees": o.agrees,
+                "lacking": o.lacking,
                 "error": o.error or None,
             }
             for o in outcomes
         ],
         "picture": None if drawn is None else str(drawn),
-        "agrees": all(o.agrees for o in outcomes),
+        "agrees": succeeded(outcomes),
     }
 
 

@@ -1,7 +1,8 @@
 """Runs the demo's cases on back ends, times them and holds them against the peers.
 
 In: an image and the names of back ends. Out: one Outcome for each case on each back end.
-Holds: a back end that fails is an outcome with the error in it, not the end of the demo.
+Holds: a back end that fails, or that lacks what a kernel needs and says so, is an outcome with that
+text in it, not the end of the demo.
 """
 
 from __future__ import annotations
@@ -37,10 +38,18 @@ class Outcome:
     result: Image | None = None
     error: str = ""
 
+    #: Whether the error is that the device lacks something, which is no fault.
+    lacking: bool = False
+
     @property
     def agrees(self) -> bool:
         """Whether the result is the peer's, but for rounding; NaN agrees with nothing."""
         return not self.error and self.difference <= self.tolerance
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something is not as it should be."""
+        return not (self.agrees or self.lacking)
 
     @property
     def pixels_per_second(self) -> float:
@@ -71,7 +80,7 @@ def run_case(case: Case, image: Image, backend: str) -> Outcome:
         seconds = _time(launch)
         result = launch.result()
     except kk.KernelError as error:
-        return replace(outcome, error=str(error))
+        return replace(outcome, error=str(error), lacking=isinstance(error, kk.CapabilityError))
     difference = float(np.abs(result - case.expected(image)).max())
     return replace(outcome, seconds=seconds, difference=difference, result=result)
 

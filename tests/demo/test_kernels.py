@@ -55,15 +55,18 @@ def test_a_wrong_result_disagrees(wrong):
     assert not outcome.agrees
 
 
-def test_a_back_end_that_fails_is_an_outcome():
+@pytest.mark.parametrize("error", [kk.CapabilityError, kk.InternalError])
+def test_a_back_end_that_cannot_is_an_outcome(error):
     def failing(image, backend):
-        raise kk.CapabilityError("no barriers here")
+        raise error("no gears here")
 
     outcome = run.run_case(
         dataclasses.replace(CASES[0], prepare=failing), np.ones((4, 4), np.float32), "python"
     )
+    assert outcome.error == "no gears here"
     assert not outcome.agrees
-    assert outcome.error == "no barriers here"
+    assert outcome.lacking == (error is kk.CapabilityError)
+    assert outcome.wrong == (error is kk.InternalError)
 
 
 def test_crops_suit_the_back_end():

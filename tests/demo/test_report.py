@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 
@@ -21,6 +22,8 @@ FAILED = Outcome(
     "odd", "blur", "SciPy", (8, 12), float("nan"), float("nan"), 1e-6, error="no gears"
 )
 
+LACKING = dataclasses.replace(FAILED, lacking=True)
+
 
 def shown(outcomes, width=80):
     text = io.StringIO()
@@ -29,11 +32,12 @@ def shown(outcomes, width=80):
 
 
 def test_table_fits_eighty_columns():
-    text = shown([GOOD, BAD, FAILED])
+    text = shown([GOOD, BAD, FAILED, LACKING])
     rows = [line.split() for line in text.splitlines()]
     assert ["python", "blur", "12x8", "500", "ms", "192", "1.0e-07", "SciPy"] in rows
     assert ["fast", "wavelet", "12x8", "200", "us", "480", "k", "nan", "PyWavelets"] in rows
     assert ["odd", "blur", "12x8", "-", "-", "failed", "SciPy"] in rows
+    assert ["odd", "blur", "12x8", "-", "-", "lacking", "SciPy"] in rows
 
 
 def test_complaints():
@@ -42,6 +46,17 @@ def test_complaints():
         "explains"
     )
     assert report.complaint(FAILED) == "blur on odd failed: no gears"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([GOOD], True), ([GOOD, LACKING], True), ([LACKING], False), ([], False),
+        ([GOOD, BAD], False), ([GOOD, FAILED], False),
+    ],
+)  # fmt: skip
+def test_success(outcomes, expected):
+    assert report.succeeded(outcomes) is expected
 
 
 def test_json_is_strict():
