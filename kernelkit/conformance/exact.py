@@ -15,7 +15,8 @@ def rounded(exact: Fraction | float, dtype: Any) -> Any:
     """The value of a float dtype nearest to a finite number."""
     wanted = Fraction(exact)
     kind = np.dtype(dtype).type
-    near = kind(float(wanted))  # Rounded twice, so at most one step away.
+    with np.errstate(all="ignore"):
+        near = kind(float(wanted))  # Rounded twice, so at most one step away.
     if not np.isfinite(near):
         return near
     around = [np.nextafter(near, kind(-np.inf)), near, np.nextafter(near, kind(np.inf))]

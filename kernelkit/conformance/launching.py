@@ -46,8 +46,7 @@ def cover(count: int, block: int) -> int:
 def by_dtype(names: Iterable[str], **needs: Any) -> list[Any]:
     """Parameters for a table of dtypes; each needs a device that has it."""
     return [
-        pytest.param(name, marks=pytest.mark.needs(dtypes=name, **needs), id=name)
-        for name in names
+        pytest.param(name, marks=pytest.mark.needs(dtypes=name, **needs), id=name) for name in names
     ]
 
 
@@ -76,7 +75,17 @@ def sample(rng: np.random.Generator, dtype: Any, count: int, special: bool = Tru
     if kind.kind == "f":
         values = (rng.standard_normal(count) * 4).astype(kind)
         info = np.finfo(kind)
-        extremes = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, info.max, info.smallest_subnormal]
+        extremes = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            np.inf,
+            -np.inf,
+            np.nan,
+            info.max,
+            info.smallest_subnormal,
+        ]
     else:
         values = _random_bits(rng, kind, count)
         bounds = np.iinfo(kind)

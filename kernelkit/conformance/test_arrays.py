@@ -81,7 +81,9 @@ def zero_axes(a, b, out):
 
 
 def test_arrays_without_axes(run: Runner) -> None:
-    out = run(zero_axes, 1, 3, np.array(21, np.int32), np.array([1], np.int32), poison((), np.int32))
+    out = run(
+        zero_axes, 1, 3, np.array(21, np.int32), np.array([1], np.int32), poison((), np.int32)
+    )
     assert out.shape == ()
     assert out == 43
 
@@ -192,7 +194,13 @@ def test_negative_indices_wrap_once(run: Runner, rng: np.random.Generator, dtype
     i = np.arange(20)
     # Column 3 is written by the same launch, so no thread reads it.
     expected = np.stack(
-        [src[indices, 0], np.full(20, src[-1, 2]), src[i - 20, 1], src[-(i + 1), i % 3 + 1], src[indices, 1]],
+        [
+            src[indices, 0],
+            np.full(20, src[-1, 2]),
+            src[i - 20, 1],
+            src[-(i + 1), i % 3 + 1],
+            src[indices, 1],
+        ],
         axis=1,
     )
     columns = expected[:, 3].copy()
@@ -265,9 +273,7 @@ def periodic(src, out):
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_borders(
-    run: Runner, rng: np.random.Generator, kernel: Any, mode: Any, count: int
-) -> None:
+def test_borders(run: Runner, rng: np.random.Generator, kernel: Any, mode: Any, count: int) -> None:
     src = rng.integers(-99, 99, count).astype(np.int32)
     padded = np.pad(src, 1, mode=mode)
     expected = padded[:-2] + 2 * src + padded[2:]

@@ -131,9 +131,7 @@ CONTENDED = {
 
 @pytest.mark.parametrize("dtype", for_atomics(NUMBERS))
 @pytest.mark.parametrize("slots", [1, 5])
-def test_add_by_many_threads(
-    run: Runner, rng: np.random.Generator, dtype: str, slots: int
-) -> None:
+def test_add_by_many_threads(run: Runner, rng: np.random.Generator, dtype: str, slots: int) -> None:
     values = rng.integers(1, 9, 150).astype(dtype)
     start = rng.integers(0, 99, slots).astype(dtype)
     _, after, old = run.arrays(CONTENDED["add"], 5, 32, values, start, poison(150, dtype))
@@ -141,7 +139,9 @@ def test_add_by_many_threads(
         mine, before = values[slot::slots], old[slot::slots]
         order = np.argsort(before)
         # In the order in which they came, each one saw the sum of those before.
-        np.testing.assert_array_equal(before[order], start[slot] + np.cumsum(mine[order]) - mine[order])
+        np.testing.assert_array_equal(
+            before[order], start[slot] + np.cumsum(mine[order]) - mine[order]
+        )
         assert after[slot] == start[slot] + mine.sum()
 
 
@@ -164,17 +164,23 @@ def test_min_and_max_by_many_threads(
 @pytest.mark.parametrize("dtype", for_atomics(NUMBERS))
 def test_exch_hands_every_value_on_once(run: Runner, rng: np.random.Generator, dtype: str) -> None:
     values = np.arange(1, 151).astype(dtype)
-    _, after, old = run.arrays(CONTENDED["exch"], 5, 32, values, np.zeros(1, dtype), poison(150, dtype))
+    _, after, old = run.arrays(
+        CONTENDED["exch"], 5, 32, values, np.zeros(1, dtype), poison(150, dtype)
+    )
     np.testing.assert_array_equal(np.sort(np.append(old, after)), np.arange(151))
 
 
 @pytest.mark.parametrize("dtype", for_atomics(INTEGERS))
 def test_inc_and_dec_go_round(run: Runner, dtype: str) -> None:
     limit = np.full(100, 6, dtype)
-    _, after, old = run.arrays(CONTENDED["inc"], 4, 32, limit, np.zeros(1, dtype), poison(100, dtype))
+    _, after, old = run.arrays(
+        CONTENDED["inc"], 4, 32, limit, np.zeros(1, dtype), poison(100, dtype)
+    )
     np.testing.assert_array_equal(np.sort(old), np.sort(np.arange(100) % 7))
     assert after[0] == 100 % 7
-    _, after, old = run.arrays(CONTENDED["dec"], 4, 32, limit, np.zeros(1, dtype), poison(100, dtype))
+    _, after, old = run.arrays(
+        CONTENDED["dec"], 4, 32, limit, np.zeros(1, dtype), poison(100, dtype)
+    )
     np.testing.assert_array_equal(np.sort(old), np.sort(-np.arange(100) % 7))
     assert after[0] == -100 % 7
 

@@ -175,7 +175,9 @@ def after_return(src, out, alive):
     out[i] = tile[alive - 1 - i] + syncthreads_count(src[i] > 0)
 
 
-@pytest.mark.parametrize(("block", "alive"), [(43, 40), (43, 32), (43, 7), (96, 33), (5, 1), (64, 0)])
+@pytest.mark.parametrize(
+    ("block", "alive"), [(43, 40), (43, 32), (43, 7), (96, 33), (5, 1), (64, 0)]
+)
 def test_after_some_threads_returned(
     run: Runner, rng: np.random.Generator, block: int, alive: int
 ) -> None:

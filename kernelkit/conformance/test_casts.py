@@ -116,9 +116,7 @@ def called(src, out, dtype: kk.constexpr):
 @pytest.mark.needs(dtypes=["float64", "uint64"])
 @pytest.mark.parametrize("target", by_dtype(["bool", *INTEGERS, *FLOATS]))
 @pytest.mark.parametrize("source", by_dtype(["int64", "float32"]))
-def test_numpys_casts(
-    run: Runner, rng: np.random.Generator, source: str, target: str
-) -> None:
+def test_numpys_casts(run: Runner, rng: np.random.Generator, source: str, target: str) -> None:
     src = interesting(rng, source)
     wide = {"f": "float64", "u": "uint64"}.get(np.dtype(target).kind, "int64")
     out = run.over(called, src, poison(COUNT, wide), np.dtype(target).type)

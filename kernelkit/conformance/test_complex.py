@@ -23,15 +23,15 @@ def product(a: Any, b: Any) -> np.ndarray:
 
 
 def quotient(a: Any, b: Any) -> np.ndarray:
-    """Smith's method, each operation rounded."""
-    out = np.empty_like(a)
+    """Smith's method with one reciprocal, each operation rounded."""
+    out, one = np.empty_like(a), a.real.dtype.type(1)
     with np.errstate(all="ignore"):
         wide = np.abs(b.real) >= np.abs(b.imag)
         ratio = np.where(wide, b.imag / b.real, b.real / b.imag)
-        below = np.where(wide, b.real + b.imag * ratio, b.real * ratio + b.imag)
+        scale = one / np.where(wide, b.real + b.imag * ratio, b.imag + b.real * ratio)
         real = np.where(wide, a.real + a.imag * ratio, a.real * ratio + a.imag)
         imag = np.where(wide, a.imag - a.real * ratio, a.imag * ratio - a.real)
-        out.real, out.imag = real / below, imag / below
+        out.real, out.imag = real * scale, imag * scale
     return out
 
 
@@ -156,9 +156,7 @@ def shared_and_scalar(a, factor, out):
 
 @pytest.mark.needs(shared_memory=True, barriers=True)
 @pytest.mark.parametrize("dtype", by_dtype(COMPLEX))
-def test_in_shared_memory_with_a_scalar(
-    run: Runner, rng: np.random.Generator, dtype: str
-) -> None:
+def test_in_shared_memory_with_a_scalar(run: Runner, rng: np.random.Generator, dtype: str) -> None:
     a = sample(rng, dtype, COUNT, special=False)
     out = run(shared_and_scalar, 1, COUNT, a, 2j, poison(COUNT, dtype))
     np.testing.assert_array_equal(out, (a * a.dtype.type(2j))[::-1])

@@ -311,7 +311,17 @@ def test_branches(run: Runner, rng: np.random.Generator) -> None:
     src = rng.integers(-9, 10, COUNT).astype(np.int32)
 
     def expected(x: int) -> int:
-        y = 1 if x < -5 else 20 if x == -1 else 2 if x < 0 else 3 if x == 0 else 8 + 2 * (x % 2 == 0)
+        y = (
+            1
+            if x < -5
+            else 20
+            if x == -1
+            else 2
+            if x < 0
+            else 3
+            if x == 0
+            else 8 + 2 * (x % 2 == 0)
+        )
         return y + 100 * (x != 0 and x <= 3) + 1000 * (x == 0)
 
     out = run.over(branches, src, poison(COUNT, np.int32))
@@ -348,9 +358,7 @@ def test_assignments(run: Runner, rng: np.random.Generator) -> None:
         h = c - 1 + d - 1
         h = h - 10 if h > 10 else h
         rows.append([a, c, d, c + d, h, 2 * h + 2 * i])
-    np.testing.assert_array_equal(
-        run(assignments, 3, 32, src, poison((COUNT, 6), np.int64)), rows
-    )
+    np.testing.assert_array_equal(run(assignments, 3, 32, src, poison((COUNT, 6), np.int64)), rows)
 
 
 @kk.kernel
@@ -403,9 +411,7 @@ def test_chained_comparisons_and_membership(run: Runner, rng: np.random.Generato
         [-3 < x <= 3, 0 < x < 10 > i, x == 2, not -5 <= x != 4, x in (1, 3, 5), x not in (2, -2)]
         for i, x in enumerate(src.tolist())
     ]
-    np.testing.assert_array_equal(
-        run(chained, 3, 32, src, poison((COUNT, 6), np.bool_)), rows
-    )
+    np.testing.assert_array_equal(run(chained, 3, 32, src, poison((COUNT, 6), np.bool_)), rows)
 
 
 @kk.kernel

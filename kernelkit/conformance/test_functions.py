@@ -330,3 +330,41 @@ def test_functions_returning_floats(run: Runner, rng: np.random.Generator) -> No
     out = run(maths_of_floats, 3, 32, src, poison((COUNT, 2), np.float32))
     expected = np.stack([np.hypot(src, src + 1), np.arctan2(src + 1, src)], axis=1)
     np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+@kk.kernel
+def over_tuples(arrays, out):
+    i = kk.grid(1)
+    if i < out.shape[0]:
+        total = 0
+        for array in arrays:
+            total += array[i % len(array)]
+        out[i, 0] = total
+        for low, high in ((0, 3), (5, 9), (12, 20)):
+            if i < low:
+                continue
+            if i < high:
+                out[i, 1] = low
+                break
+        else:
+            out[i, 1] = -1
+        for value in (1, 2, 3):
+            value *= 10
+        out[i, 2] = value
+        weight = 0
+        for dx in (-1, 0, 1):
+            for dy in (-1, 0, 1):
+                if dx * dy == 0:
+                    weight += i + dx - dy
+        out[i, 3] = weight
+
+
+def test_iteration_over_static_tuples(run: Runner, rng: np.random.Generator) -> None:
+    """Its items may differ in type and layout: each one is a compile-time thing."""
+    a, b = rng.integers(-9, 9, 7).astype(np.int8), rng.integers(-9, 9, (5, 2))[:, 1]
+    out = run(over_tuples, 1, 32, (a, b), poison((25, 4), np.int64))
+    i = np.arange(25)
+    inside = [next((lo for lo, hi in ((0, 3), (5, 9), (12, 20)) if lo <= k < hi), -1) for k in i]
+    np.testing.assert_array_equal(
+        out, np.stack([a[i % 7] + b[i % 5], inside, np.full(25, 30), 5 * i], axis=1)
+    )

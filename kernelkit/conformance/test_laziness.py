@@ -25,7 +25,7 @@ def guards(src, indices, out):
         out[i, 1] = k < 0 or k >= n or src[k] > 0
         out[i, 2] = src[k] if 0 <= k < n else -7
         out[i, 3] = -8 if not 0 <= k < n else src[k] * 2
-        out[i, 4] = 0 <= k < n and src[k] > 0 or k == 10**9
+        out[i, 4] = (0 <= k < n and src[k] > 0) or k == 10**9
         out[i, 5] = 0 <= k < n < src[k] + 1000
         if 0 <= k < n and (src[k] > 0 or (k + 1 < n and src[k + 1] > 0)):
             out[i, 6] = src[k]

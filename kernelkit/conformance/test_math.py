@@ -47,7 +47,9 @@ def careful(function: Callable[..., float]) -> Callable[..., np.ndarray]:
         except (ValueError, OverflowError):
             return math.nan
 
-    return lambda *arrays: np.array([each(*v) for v in zip(*map(np.ndarray.tolist, arrays), strict=True)])
+    return lambda *arrays: np.array(
+        [each(*v) for v in zip(*map(np.ndarray.tolist, arrays), strict=True)]
+    )
 
 
 def gamma(x: float) -> float:
@@ -156,7 +158,6 @@ def test_of_two_numbers(run: Runner, rng: np.random.Generator, case: Case, dtype
         expected = case.oracle(x.astype(np.float64), y.astype(np.float64))
     out = run.over(KERNELS[case.name], x, y, poison(COUNT, dtype))
     assert_close(out, expected, ulps=case.bound(dtype), what=case.name)
-
 
 
 def raised(x, y):

@@ -10,6 +10,7 @@ import pytest
 import kernelkit as kk
 from kernelkit.conformance.launching import COMPLEX, DTYPES, FLOATS, INTEGERS, Runner, poison
 
+
 def met(a: str, b: str) -> str:
     """NumPy's promotion, but an integer that meets a float or a complex takes its type."""
     for this, other in ((a, b), (b, a)):

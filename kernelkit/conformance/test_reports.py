@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -150,3 +151,35 @@ def test_a_sound_debug_kernel(run: Runner, rng: np.random.Generator) -> None:
     out = run(sound, 2, 32, src, poison(45, np.int64))
     padded = np.pad(src, 1)
     np.testing.assert_array_equal(out, padded[:-2] + src + padded[2:])
+
+
+@kk.kernel
+def perhaps_assigned(flag, out):
+    if flag > 0:
+        value = 7
+    out[kk.grid(1)] = value
+
+
+def test_an_unassigned_name_is_zero_or_raises(run: Runner) -> None:
+    assert run(perhaps_assigned, 1, 1, 1, poison(1, np.int64))[0] == 7
+    try:
+        out = run(perhaps_assigned, 1, 1, 0, poison(1, np.int64))
+    except kk.UnassignedError:
+        return
+    assert out[0] == 0
+
+
+@kk.kernel
+def stops(src, out):
+    i = kk.grid(1)
+    if i < out.size:
+        x = src[i]
+        if x == 2:
+            breakpoint()
+        out[i] = x
+
+
+def test_a_breakpoint_changes_no_value(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "breakpointhook", lambda *args, **kwargs: None)
+    src = np.arange(5)
+    np.testing.assert_array_equal(run(stops, 1, 8, src, poison(5, np.int64)), src)

@@ -76,9 +76,7 @@ def third_by_argument(three, src, out):
 def test_a_python_float_alone_is_a_float64(run: Runner) -> None:
     out = run(third_by_argument, 1, 1, 3.0, np.ones(1, np.float32), poison(2, np.float64))
     np.testing.assert_array_equal(out, [np.float32(1) / np.float32(3), 1 / 3])
-    out = run(
-        third_by_argument, 1, 1, np.float64(3), np.ones(1, np.float32), poison(2, np.float64)
-    )
+    out = run(third_by_argument, 1, 1, np.float64(3), np.ones(1, np.float32), poison(2, np.float64))
     np.testing.assert_array_equal(out, [1 / 3, 1 / 3])
 
 
@@ -93,7 +91,9 @@ def conditions(flag, out):
 
 @pytest.mark.parametrize("flag", [True, False, np.bool_(True), np.bool_(False), 5, 0, -0.0, 0.25])
 def test_scalars_as_conditions(run: Runner, flag: Any) -> None:
-    np.testing.assert_array_equal(run(conditions, 1, 3, flag, poison(3, np.int8)), [2 - bool(flag)] * 3)
+    np.testing.assert_array_equal(
+        run(conditions, 1, 3, flag, poison(3, np.int8)), [2 - bool(flag)] * 3
+    )
 
 
 def test_one_kernel_takes_argument_types_in_turn(run: Runner) -> None:
@@ -135,7 +135,12 @@ def times(a, b):
 
 @pytest.mark.parametrize(
     ("amount", "operation", "expected"),
-    [(3, plus, [3, 4, 5]), (-2, times, [0, -2, -4]), (np.int8(7), plus, [7, 8, 9]), (3, max, [3, 3, 3])],
+    [
+        (3, plus, [3, 4, 5]),
+        (-2, times, [0, -2, -4]),
+        (np.int8(7), plus, [7, 8, 9]),
+        (3, max, [3, 3, 3]),
+    ],
 )
 def test_closures(run: Runner, amount: Any, operation: Any, expected: list[int]) -> None:
     src = np.arange(3, dtype=np.int32)

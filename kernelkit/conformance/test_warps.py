@@ -65,7 +65,9 @@ def test_shuffles_of_each_dtype(
     out = run(shuffles, 1, block, src, wanted, poison((4, block), dtype))
     assert_bits_equal(out[0], shuffled(src, wanted), "shfl_sync")
     assert_bits_equal(out[1], shuffled(src, lane - 3), "shfl_up_sync")
-    assert_bits_equal(out[2], shuffled(src, np.where(lane + 5 < 32, lane + 5, -1)), "shfl_down_sync")
+    assert_bits_equal(
+        out[2], shuffled(src, np.where(lane + 5 < 32, lane + 5, -1)), "shfl_down_sync"
+    )
     assert_bits_equal(out[3], shuffled(src, lane ^ 9), "shfl_xor_sync")
 
 
@@ -349,9 +351,7 @@ def exchange(src, out):
 
 
 @pytest.mark.parametrize("shape", [(8, 4), (5, 9), (3, 5, 7), (40, 2)])
-def test_warps_of_blocks_of_several_axes(
-    run: Runner, rng: np.random.Generator, shape: Any
-) -> None:
+def test_warps_of_blocks_of_several_axes(run: Runner, rng: np.random.Generator, shape: Any) -> None:
     count = int(np.prod(shape))
     src = rng.integers(-99, 99, count).astype(np.int32)
     out = run(in_many_axes, 1, shape, src, poison((count, 2), np.int64))
