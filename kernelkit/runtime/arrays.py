@@ -83,8 +83,13 @@ def Event(device: str | Device | None = None) -> Any:
 
 def _owner(x: Any) -> Place | None:
     """Whose array `x` is; None for what is, or can become, an array of the host."""
-    if isinstance(x, np.ndarray) or not is_foreign(x):
+    if isinstance(x, np.ndarray):
         return None
+    try:
+        if not is_foreign(x):
+            return None
+    except NotAnArray as error:
+        raise ArgumentError(f"the array of a {type_name(x)} cannot be had: {error}") from error
     place = registry.owner(x)
     if place is None:
         raise ArgumentError(
@@ -97,5 +102,7 @@ def _owner(x: Any) -> Place | None:
 def _on_host(x: Any) -> np.ndarray:
     try:
         return host_view(x)
-    except NotAnArray:
+    except NotAnArray as error:
+        if str(error):
+            raise ArgumentError(f"the array of a {type_name(x)} cannot be had: {error}") from error
         return np.asarray(x)

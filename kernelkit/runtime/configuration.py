@@ -74,13 +74,12 @@ def _is_real(value: object) -> bool:
 
 
 def _read_bytes(kernel: str, value: object) -> int:
-    is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_int or int(value) < 0:  # type: ignore[call-overload]
-        raise ConfigurationError(
-            f"the dynamic shared memory of {kernel} is a number of bytes, an int of at least 0, "
-            f"not {value!r}"
-        )
-    return int(value)  # type: ignore[call-overload]
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0:
+        return int(value)
+    raise ConfigurationError(
+        f"the dynamic shared memory of {kernel} is a number of bytes, an int of at least 0, "
+        f"not {value!r}"
+    )
 
 
 def read_shape(kernel: str, value: object) -> tuple[int, ...]:

@@ -30,23 +30,38 @@ def dlpack_device(value: object) -> int | None:
 
 def is_foreign(value: object) -> bool:
     """Whether an object looks like an array in memory that is not the host's."""
-    if hasattr(value, "__cuda_array_interface__"):
-        return True
-    if hasattr(value, "__array_interface__"):
+    if isinstance(value, type):  # np.float32 has all the attributes of its instances
         return False
-    device = dlpack_device(value)
+    if _has(value, "__cuda_array_interface__"):
+        return True
+    if _has(value, "__array_interface__"):
+        return False
+    try:
+        device = dlpack_device(value)
+    except Exception as error:
+        raise NotAnArray(f"{type(error).__name__}: {error}") from error
     if device is not None:
         return device not in _HOST_DEVICES
     # Such as pyopencl's, which follows no protocol. pandas' has __array__ and is the host's.
-    return not hasattr(value, "__array__") and all(
-        hasattr(value, name) for name in ("shape", "dtype", "strides")
+    return not _has(value, "__array__") and all(
+        _has(value, name) for name in ("shape", "dtype", "strides")
     )
+
+
+def _has(value: object, name: str) -> bool:
+    """As hasattr; also where reading the attribute fails, which whoever uses it then reports."""
+    try:
+        return hasattr(value, name)
+    except Exception:
+        return True
 
 
 def host_view(value: Any) -> np.ndarray:
     """A NumPy array that shares the memory of an array of the host."""
+    if isinstance(value, type):
+        raise NotAnArray("")
     try:
-        if hasattr(value, "__array_interface__"):
+        if _has(value, "__array_interface__"):
             return np.asarray(value)
         if dlpack_device(value) in _HOST_DEVICES:
             return _from_dlpack(value)

@@ -42,7 +42,8 @@ class Kernel(Generic[P]):
         backend: str | None = None,
         origin: Kernel[P] | None = None,
     ) -> None:
-        functools.update_wrapper(self, fn)
+        wrapper: Any = self  # not callable, to a type checker
+        functools.update_wrapper(wrapper, fn)
         self.__signature__ = read_signature(fn)
         self.settings = settings
         #: What `on` chose.
@@ -66,13 +67,15 @@ class Kernel(Generic[P]):
             return Kernel.on, (self._origin, self.backend)
         return self.__qualname__
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
-        """Refused: a kernel needs a grid and a block."""
-        name = self.__name__
-        raise ArgumentError(
-            f"{name} is a kernel and is launched on a grid: write {name}[grid, block](...) or "
-            f"{name}.forall(shape)(...); inside a kernel, call a function without @kernel"
-        )
+    if not TYPE_CHECKING:  # so that a type checker refuses the call as well
+
+        def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+            """Refused: a kernel needs a grid and a block."""
+            name = self.__name__
+            raise ArgumentError(
+                f"{name} is a kernel and is launched on a grid: write {name}[grid, block](...) or "
+                f"{name}.forall(shape)(...); inside a kernel, call a function without @kernel"
+            )
 
     def __getitem__(self, brackets: Any) -> Configured[P]:
         """`kernel[grid, block]`, and if wanted `[grid, block, stream, dynamic_shared_bytes]`."""

@@ -47,6 +47,7 @@ _TYPES: tuple[tuple[Callable[[object], bool], str], ...] = (
     (_is(range), "pass its start, stop and step as ints, or np.arange(...)"),
     (_is(str), f"{_CONSTEXPR}, or pass a number that stands for it"),
     (_is(dict), "pass its values as arguments of their own, or as a NamedTuple"),
+    (_is(type, np.dtype), f"{_CONSTEXPR}, as a dtype is"),
     (_is(set, frozenset), "pass an array: np.fromiter({name}, dtype)"),
     (_is(np.generic), "pass a bool, an int, a float, a complex, or a NumPy scalar of those"),
     (_exports_buffer, "pass np.frombuffer({name}, dtype), which shares its memory"),

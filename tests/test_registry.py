@@ -1,0 +1,257 @@
+"""Back ends are found by name, loaded once and late, and harm no other when they are broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernelkit import registry
+from kernelkit.backend import PROTOCOL, Capabilities, Device, HostMemory, Target
+from kernelkit.errors import BackendError
+
+
+class Minimal:
+    """As little as a back end can be."""
+
+    protocol = PROTOCOL
+
+    def __init__(self, name: str, count: int = 1, memory: Any = None, why: str = "") -> None:
+        self.name, self.count, self.why = name, count, why
+        self._memory = HostMemory() if memory is None else memory
+        self.probed = 0
+
+    def probe(self) -> tuple[Device, ...]:
+        self.probed += 1
+        target = Target("nothing", Capabilities())
+        return tuple(Device(self.name, i, f"no. {i}", target) for i in range(self.count))
+
+    def why_unavailable(self) -> str:
+        return self.why
+
+    def memory(self, device: Device) -> Any:
+        return self._memory
+
+    def shape(self, *_: Any) -> Any: ...
+    def emit(self, *_: Any) -> Any: ...
+    def compile(self, *_: Any) -> Any: ...
+    def load(self, *_: Any) -> Any: ...
+
+
+class Elsewhere(HostMemory):
+    """Memory that the host cannot reach."""
+
+    def owns(self, value: object) -> bool:
+        return isinstance(value, list)
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """only(*back ends): no others are registered while the test runs."""
+
+    def install(*backends: Any) -> None:
+        monkeypatch.setattr(registry, "_entries", {})
+        monkeypatch.setattr(registry, "_host", None)
+        for backend in backends:
+            registry.register(backend)
+
+    install()
+    return install
+
+
+def test_the_reference_comes_through_its_entry_point() -> None:
+    assert "python" in registry.names()
+    place = registry.place("python")
+    assert (place.device.backend, place.device.index, place.host) == ("python", 0, True)
+    assert str(place) == "python:0"
+    assert registry.place("python:0") is place
+
+
+def test_entry_points_are_imported_late_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    class Point:
+        name = "late"
+
+        def load(self) -> object:
+            loaded.append(self.name)
+            return Minimal("late")
+
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: [Point()])
+    monkeypatch.setattr(registry, "_entries", None)
+    assert registry.names() == ("late",)
+    assert loaded == []
+    assert registry.place("late") is registry.place("late:0")
+    assert loaded == ["late"]
+
+
+def test_a_back_end_is_probed_once(only: Callable[..., None]) -> None:
+    backend = Minimal("one", count=2)
+    only(backend)
+    assert registry.place("one:1").device.index == 1
+    assert [row.index for row in registry.rows()] == [0, 1]
+    assert backend.probed == 1
+
+
+def test_an_import_that_fails_is_reported_and_harms_no_other(
+    only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EntryPoint("broken", "kernelkit_that_is_not_there:backend", registry.GROUP)
+    good = Minimal("good")
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([broken]))
+    monkeypatch.setattr(registry, "_entries", None)
+    registry.register(good)
+    bad, fine = registry.rows()
+    assert (bad.backend, bad.usable, bad.index, bad.name) == ("broken", False, None, "")
+    assert bad.why == (
+        "it cannot be imported: ModuleNotFoundError: No module named 'kernelkit_that_is_not_there'"
+    )
+    assert (fine.backend, fine.usable, fine.why) == ("good", True, "")
+    with pytest.raises(BackendError, match="'broken' is not usable here: it cannot be imported"):
+        registry.place("broken")
+    assert registry.place("good").backend is good
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"),
+    [
+        (PROTOCOL + 1, rf"speaks protocol {PROTOCOL + 1} .* speaks {PROTOCOL}: update kernelkit"),
+        (0, r"speaks protocol 0 .*: update the back end"),
+        (None, r"speaks protocol None .*: update the back end"),
+    ],
+)
+def test_another_protocol_is_refused(
+    only: Callable[..., None], protocol: object, words: str
+) -> None:
+    backend: Any = Minimal("other")
+    backend.protocol = protocol
+    only(backend)
+    with pytest.raises(BackendError, match=words):
+        registry.place("other")
+    (row,) = registry.rows()
+    assert not row.usable
+    assert "protocol" in row.why
+
+
+def test_what_is_no_back_end_is_refused(only: Callable[..., None]) -> None:
+    class Half:
+        name, protocol = "half", PROTOCOL
+
+        def probe(self) -> tuple[()]:
+            return ()
+
+    half: Any = Half()
+    only(half)
+    with pytest.raises(BackendError, match=r"no back end: Half has no why_unavailable, shape"):
+        registry.place("half")
+
+
+def test_a_back_end_under_another_name_is_refused(only: Callable[..., None]) -> None:
+    backend = Minimal("first")
+    only(backend)
+    backend.name = "second"
+    with pytest.raises(BackendError, match="registered as 'first' and calls itself 'second'"):
+        registry.place("first")
+
+
+def test_a_back_end_that_fails_while_probing_is_reported(only: Callable[..., None]) -> None:
+    class Failing(Minimal):
+        def probe(self) -> tuple[Device, ...]:
+            raise OSError("driver too old")
+
+    only(Failing("failing"))
+    (row,) = registry.rows()
+    assert row.why == "it failed while looking for devices: OSError: driver too old"
+
+
+def test_no_device_says_why(only: Callable[..., None]) -> None:
+    only(Minimal("gpu", count=0, why="no driver; install one"), Minimal("mute", count=0))
+    with pytest.raises(BackendError, match="'gpu' is not usable here: no driver; install one"):
+        registry.place("gpu")
+    with pytest.raises(BackendError, match="it found no device"):
+        registry.place("mute")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pyton", r"no back end 'pyton'; did you mean 'python'\? Registered: .*python"),
+        ("zzz", r"no back end 'zzz'\. Registered: .*python"),
+        ("", r"no back end ''\. Registered"),
+        ("python:x", r"'python:x' names no device; write it as \"python:0\""),
+        ("python:-1", r"names no device"),
+        ("python:", r"names no device"),
+        ("python:7", r"no device 'python:7'; back end 'python' has only device 0 here"),
+        (3, r"named by a string such as \"cpu\" or \"cuda:1\", not 3"),
+        (None, r"named by a string"),
+    ],
+)
+def test_unknown_names_are_refused(name: Any, words: str) -> None:
+    with pytest.raises(BackendError, match=words):
+        registry.place(name)
+
+
+def test_an_index_beyond_the_devices(only: Callable[..., None]) -> None:
+    only(Minimal("many", count=3))
+    with pytest.raises(BackendError, match="has devices 0 to 2 here"):
+        registry.place("many:3")
+
+
+def test_nothing_registered_says_how_to_install(only: Callable[..., None]) -> None:
+    with pytest.raises(BackendError, match=r"none is registered; .*'kernelkit\.backends'"):
+        registry.place("cpu")
+    with pytest.raises(BackendError, match="neither 'cpu' nor 'python' is installed"):
+        registry.host_place()
+
+
+def test_arrays_of_the_host_prefer_cpu(only: Callable[..., None]) -> None:
+    only(Minimal("other"), Minimal("python"))
+    assert registry.host_place().device.backend == "python"
+    registry.register(Minimal("cpu"))
+    assert registry.host_place().device.backend == "cpu"
+    registry.register(Minimal("cpu", count=0, why="no compiler"))
+    assert registry.host_place().device.backend == "python"
+
+
+def test_no_back_end_for_the_host_says_why_each(only: Callable[..., None]) -> None:
+    only(Minimal("cpu", count=0, why="no compiler"), Minimal("python", memory=Elsewhere()))
+    with pytest.raises(BackendError) as caught:
+        registry.host_place()
+    assert str(caught.value) == (
+        "no back end runs NumPy arrays here: 'cpu' is not usable here: no compiler; 'python' is "
+        "not usable here: it does not work on the host. Registered: cpu, python; "
+        "kernelkit.use(name) chooses one"
+    )
+
+
+def test_the_owner_of_an_array(only: Callable[..., None]) -> None:
+    only(Minimal("host"), Minimal("lists", memory=Elsewhere()))
+    owner = registry.owner([1])
+    assert owner is registry.place("lists")
+    assert not owner.host
+    assert registry.owner(np.empty(1)) is registry.place("host")
+    assert registry.owner("text") is None
+
+
+def test_places_can_be_those_in_use(only: Callable[..., None]) -> None:
+    asleep, awake = Minimal("asleep"), Minimal("awake")
+    only(asleep, awake)
+    registry.place("awake")
+    assert [str(p) for p in registry.places(opened_only=True)] == ["awake:0"]
+    assert asleep.probed == 0
+    assert [str(p) for p in registry.places()] == ["asleep:0", "awake:0"]
+
+
+def test_unregistering_gives_the_entry_point_its_place_back() -> None:
+    installed = registry.place("python").backend
+    mine = Minimal("python")
+    registry.register(mine)
+    try:
+        assert registry.place("python").backend is mine
+    finally:
+        registry.unregister("python")
+    assert registry.place("python").backend is installed
+    registry.unregister("never there")
