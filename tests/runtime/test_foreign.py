@@ -92,11 +92,12 @@ def test_a_tensor_that_may_not_be_written_is_not() -> None:
     assert (data == 0).all()
 
 
-def test_a_tensor_that_cannot_be_had_says_why() -> None:
-    class NeedsGrad(Tensor):
-        def __dlpack__(self, **options: Any) -> Any:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+class NeedsGrad(Tensor):
+    def __dlpack__(self, **options: Any) -> Any:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
 
+
+def test_a_tensor_that_cannot_be_had_says_why() -> None:
     out = np.zeros(5)
     with pytest.raises(ArgumentError, match=r"'src', is of type .*NeedsGrad, .*tensor\.detach\(\)"):
         double.on("python").forall(5)(NeedsGrad(out), out)
@@ -128,6 +129,8 @@ def test_to_numpy_of_what_cannot_be_had() -> None:
     for call in (kk.asarray, kk.to_numpy):
         with pytest.raises(ArgumentError, match="cannot be had: .*device is lost"):
             call(Lost(np.zeros(1)))
+        with pytest.raises(ArgumentError, match=r"cannot be had: .*tensor\.detach\(\)"):
+            call(NeedsGrad(np.zeros(1)))
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,15 @@ def test_compile_time_parameters_of_an_enclosing_function() -> None:
     assert Parameters(outer()).static == {0}
 
 
+def test_a_name_that_is_not_assigned_yet_is_passed_over() -> None:
+    def kernel(a: later, b: kk.constexpr):  # type: ignore[valid-type]
+        return later
+
+    assert Parameters(kernel).static == {1}
+    later = kk.constexpr
+    assert Parameters(kernel).static == {0, 1}
+
+
 def test_annotations_for_type_checkers_only_are_passed_over() -> None:
     def kernel(a: Missing, b: kk.constexpr): ...
 

@@ -171,6 +171,14 @@ def test_device_arrays_pick_their_device(gpu: Any, device_array: Any, a: np.ndar
     assert [k.options.noalias for k in gpu.emitted] == [True, False]
 
 
+def test_a_chosen_device_takes_its_own_arrays(gpu: Any, device_array: Any, a: np.ndarray) -> None:
+    x, y = device_array(a, "gpu:1", 0), device_array(a, "gpu:1", 64)
+    touch.on("gpu:1")[1, 1](x, y)
+    with kk.use("gpu:1"):
+        touch[1, 1](x, y)
+    assert len(gpu.launches) == 2
+
+
 def test_each_device_has_its_own_executable(gpu: Any, device_array: Any, a: np.ndarray) -> None:
     for home in ("gpu:0", "gpu:1", "gpu:0"):
         touch[1, 1](device_array(a, home, 0), device_array(a, home, 64))
