@@ -1,16 +1,19 @@
 """One kernel, written once in CUDA-style Python, on every device.
 
-import numpy as np
-import kernelkit as kk
+    import numpy as np
+    import kernelkit as kk
 
-@kk.kernel
-def add(x, y, out):
-    i = kk.grid(1)
-    if i < out.size:
-        out[i] = x[i] + y[i]
+    @kk.kernel
+    def add(x, y, out):
+        i = kk.grid(1)
+        if i < out.size:
+            out[i] = x[i] + y[i]
 
-x, out = np.arange(1000.0), np.empty(1000)
-add.forall(out.shape)(x, x, out)
+    x, out = np.arange(1000.0), np.empty(1000)
+    add.forall(out.shape)(x, x, out)
+
+The names below come in three groups: those that launch, those that kernels use, and what can go
+wrong.
 """
 
 from kernelkit.api import (
