@@ -17,16 +17,15 @@ def rounded(exact: Fraction | float, dtype: Any) -> Any:
     kind = np.dtype(dtype).type
     with np.errstate(all="ignore"):
         near = kind(float(wanted))  # Rounded twice, so at most one step away.
+        around = [np.nextafter(near, kind(-np.inf)), near, np.nextafter(near, kind(np.inf))]
     if not np.isfinite(near):
         return near
-    around = [np.nextafter(near, kind(-np.inf)), near, np.nextafter(near, kind(np.inf))]
-    finite = [value for value in around if np.isfinite(value)]
 
     def badness(value: Any) -> tuple[Fraction, int]:
         significand = int(np.array(value).view(f"u{value.itemsize}"))
         return abs(Fraction(float(value)) - wanted), significand & 1
 
-    return min(finite, key=badness)
+    return min((value for value in around if np.isfinite(value)), key=badness)
 
 
 def fused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "int64"])
+@pytest.mark.parametrize("dtype", by_dtype(["uint8", "int16", "float32", "int64"]))
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_reading_in_every_layout(
     run: Runner, rng: np.random.Generator, layout: str, dtype: str

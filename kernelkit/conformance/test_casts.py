@@ -198,6 +198,7 @@ def name_keeps_its_type(src, out):
         out[i] = small + half
 
 
+@pytest.mark.needs(dtypes="float64")
 def test_an_assignment_casts_to_the_names_type(run: Runner, rng: np.random.Generator) -> None:
     src = rng.integers(-(2**20), 2**20, COUNT).astype(np.int32)
     small = (src.astype(np.int8) + np.int8(100)).astype(np.int64)

@@ -282,6 +282,7 @@ def tuple_arguments(settings, pair, out):
         out[i] = total + settings.shift + tile[pair[1] - 1] + pair[0][0]
 
 
+@pytest.mark.needs(dtypes="float64")
 def test_tuples_as_arguments(run: Runner, rng: np.random.Generator) -> None:
     """Their numbers are known when compiling; their arrays are parameters like any other."""
     weights = rng.integers(-9, 9, COUNT).astype(np.float32)

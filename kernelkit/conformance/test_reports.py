@@ -58,6 +58,7 @@ def checked(src, out, limit):
         out[i] = src[i]
 
 
+@pytest.mark.needs(assertions=True)
 def test_an_assertion_that_holds_does_nothing(run: Runner) -> None:
     src = np.arange(40, dtype=np.int32)
     np.testing.assert_array_equal(run(checked, 2, 32, src, poison(40, np.int32), 40), src)
@@ -146,6 +147,7 @@ def sound(src, out):
         out[i] = total
 
 
+@pytest.mark.needs(assertions=True)
 def test_a_sound_debug_kernel(run: Runner, rng: np.random.Generator) -> None:
     src = rng.integers(0, 9, 45)
     out = run(sound, 2, 32, src, poison(45, np.int64))

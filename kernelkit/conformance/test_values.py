@@ -59,6 +59,7 @@ def with_a_float(factor, src, out):
         out[i] = src[i] * factor + factor
 
 
+@pytest.mark.needs(dtypes="float64")
 @pytest.mark.parametrize("dtype", by_dtype(["float16", "float32"]))
 def test_a_python_float_is_weak(run: Runner, rng: np.random.Generator, dtype: str) -> None:
     src = rng.integers(1, 50, 40).astype(dtype)
@@ -89,6 +90,7 @@ def conditions(flag, out):
         out[i] = 2
 
 
+@pytest.mark.needs(dtypes="float64")
 @pytest.mark.parametrize("flag", [True, False, np.bool_(True), np.bool_(False), 5, 0, -0.0, 0.25])
 def test_scalars_as_conditions(run: Runner, flag: Any) -> None:
     np.testing.assert_array_equal(
@@ -96,6 +98,7 @@ def test_scalars_as_conditions(run: Runner, flag: Any) -> None:
     )
 
 
+@pytest.mark.needs(dtypes="float64")
 def test_one_kernel_takes_argument_types_in_turn(run: Runner) -> None:
     for value in (1, 2.5, True, np.int8(-3), np.float32(0.1), 7, 2.5):
         dtype = np.result_type(type(value))

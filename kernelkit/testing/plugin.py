@@ -113,8 +113,11 @@ def backend_name(pytestconfig: pytest.Config) -> str:
 def backend_device(request: pytest.FixtureRequest, backend_name: str) -> Device:
     """The device that tests run on; skips a test whose `needs` it cannot meet."""
     device = _find(backend_name)
-    for marker in request.node.iter_markers("needs"):
-        lacks = missing(device.target.capabilities, marker.kwargs)
-        if lacks:
-            pytest.skip(f"{device.name} does not have {lacks}")
+    found = [
+        missing(device.target.capabilities, marker.kwargs)
+        for marker in request.node.iter_markers("needs")
+    ]
+    lacks = dict.fromkeys(part for text in found if text for part in text.split(", "))
+    if lacks:
+        pytest.skip(f"{device.name} does not have {', '.join(lacks)}")
     return device
