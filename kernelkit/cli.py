@@ -43,10 +43,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("kernelkit: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; let the interpreter's own flush at exit go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_output()
         return 141
+    except OSError as error:
+        print(f"kernelkit: {error}", file=sys.stderr)
+        _silence_output()
+        return 1
     return status
+
+
+def _silence_output() -> None:
+    """Standard output cannot be written: let what is still buffered go nowhere at exit."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -94,6 +94,17 @@ def test_a_closed_pipe_is_quiet():
     process.stderr.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's full device")
+@pytest.mark.parametrize("arguments", [["devices"], ["devices", "--json"], ["--version"]])
+def test_a_full_disk_is_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kernelkit", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "kernelkit: [Errno 28] No space left on device\n")
+
+
 LONG = """
 import numpy as np
 import kernelkit as kk
