@@ -8,7 +8,7 @@ Holds: what a name means in a kernel is the parser's business; here is only how 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import numpy.typing as npt
 
@@ -407,14 +407,15 @@ def uniform(x: T, /) -> T:
     _outside("uniform")
 
 
-class constexpr:
-    """An annotation: the argument is a compile-time constant, part of the specialisation key.
+if TYPE_CHECKING:
+    constexpr = Any
+else:
 
-    `def blur(src, dst, radius: kk.constexpr): ...`; it must be hashable.
-    """
+    class constexpr:
+        """An annotation: the argument is a compile-time constant, part of the specialisation key.
 
-    def __class_getitem__(cls, item: Any) -> Any:
-        return cls
+        `def blur(src, dst, radius: kk.constexpr): ...`; it must be hashable.
+        """
 
 
 #: The names that kernelkit re-exports.

@@ -62,6 +62,7 @@ class Frame:
     """A loop or scope being parsed. `pending`: exits through it to frames further out, by flag."""
 
     continuable: bool
+    used: bool = False  # something leaves it
     pending: dict[tuple[Frame, bool], Var] = field(default_factory=dict)
 
 
@@ -254,6 +255,7 @@ class Context:
         """Break out of a frame (or, `again`, go on with its next iteration) from any depth: inner
         frames are left by a flag that is tested behind each."""
         innermost = self.frames[-1]
+        innermost.used = True
         if innermost is target:
             self.emit(Continue(span) if again else Break(span))
             return

@@ -10,7 +10,7 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from kernelkit.frontend import operators
+from kernelkit.frontend import names, operators
 from kernelkit.frontend.assignments import assign_to
 from kernelkit.frontend.calls import refuse_stars
 from kernelkit.frontend.context import (
@@ -226,27 +226,25 @@ def _tuple_loop(ctx: Context, node: ast.For, value: TupleValue) -> None:
     """Over a tuple: unrolled, each round a scope that `continue` leaves, all in one that `break`
     leaves."""
     whole, span = Frame(continuable=False), ctx.span(node)
+    # The tuple is there before the loop: what a round assigns does not change it.
+    items = names.protect(ctx, list(value.items), alone=True)
     with ctx.framed(whole) as rounds:
-        for item in value.items:
+        for item in items:
             one = Frame(continuable=False)
             with ctx.framed(one) as body:
                 assign_to(ctx, node.target, item, node.target)
                 ctx.function.loops.append((whole, one))
                 ctx.block(node.body)
                 ctx.function.loops.pop()
-            if _leaves(node.body):
+            if one.used:
                 ctx.close(one, Scope(span, "", tuple(body)))
             else:
                 ctx.out.extend(body)
         ctx.block(node.orelse)
-    if _leaves(node.body):
+    if whole.used:
         ctx.close(whole, Scope(span, "", tuple(rounds)))
     else:
         ctx.out.extend(rounds)
-
-
-def _leaves(body: list[ast.stmt]) -> bool:
-    return any(isinstance(n, (ast.Break, ast.Continue)) for s in body for n in ast.walk(s))
 
 
 @handles(STATEMENTS, ast.Break, ast.Continue)

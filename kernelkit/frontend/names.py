@@ -233,9 +233,10 @@ def declare(ctx: Context, name: str, dtype: object, where: Where) -> None:
         ctx.join(ctx.function.prefix + name, ScalarType(found), ctx.span(where), declared=True)
 
 
-def protect(ctx: Context, items: list[Value]) -> list[Value]:
-    """Values assigned one after the other, made safe against each other (a, b = b, a)."""
-    if len(items) < 2:
+def protect(ctx: Context, items: list[Value], *, alone: bool = False) -> list[Value]:
+    """Values assigned one after the other, made safe against each other (a, b = b, a); `alone`:
+    also a single one."""
+    if len(items) < 2 and not alone:
         return items
     return [_protected(ctx, item) for item in items]
 
