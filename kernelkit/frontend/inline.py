@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import inspect
 import types
+from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 
 from kernelkit.errors import CompileError, SourceError
 from kernelkit.frontend import names
@@ -31,16 +33,21 @@ from kernelkit.ir.nodes import Scope
 
 def function_state(source: SourceFunction, prefix: str) -> Function:
     """A fresh Function: which names are its own, which of them are assigned once."""
-    assigned = assigned_names(source.tree.body)
-    loops = {
+    return Function(source, prefix, *_own_names(source))
+
+
+@cache
+def _own_names(source: SourceFunction) -> tuple[frozenset[str], frozenset[str]]:
+    counts = Counter(assigned_names(source.tree.body))
+    counters = {
         name
         for loop in ast.walk(source.tree)
         if isinstance(loop, ast.For)
         for name in assigned_names([ast.Assign([loop.target], ast.Constant(0))])
     }
     parameters = set(source.signature.parameters)
-    once = {n for n in assigned if assigned.count(n) == 1} - loops - parameters
-    return Function(source, prefix, frozenset({*assigned, *parameters}), frozenset(once))
+    once = {name for name, count in counts.items() if count == 1} - counters - parameters
+    return frozenset({*counts, *parameters}), frozenset(once)
 
 
 def call_function(
