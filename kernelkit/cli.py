@@ -60,7 +60,10 @@ def _silence_output() -> None:
 
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
-    options = parser.parse_args(argv)
+    try:
+        options = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse is done: --help, --version, a wrong command line
+        return int(stop.code or 0)
     if options.command is None:
         parser.print_help()
         return 0

@@ -28,10 +28,7 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.delenv("KERNELKIT_BACKEND", raising=False)
 
     def command(*arguments):
-        try:
-            status = cli.main([str(a) for a in arguments])
-        except SystemExit as exit:
-            status = exit.code
+        status = cli.main([str(a) for a in arguments])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -101,6 +98,7 @@ def test_a_full_disk_is_one_line(arguments):
         done = subprocess.run(
             [sys.executable, "-m", "kernelkit", *arguments],
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "kernelkit: [Errno 28] No space left on device\n")
 
