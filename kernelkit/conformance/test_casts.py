@@ -71,14 +71,18 @@ def cast(values: np.ndarray, target: Any) -> np.ndarray:
 
 
 def interesting(rng: np.random.Generator, source: str) -> np.ndarray:
-    """Samples, and for floats values at and beyond the limits of every integer type."""
+    """Samples; for floats also values at and beyond the limits of every integer type, and such as
+    are wrong when they are rounded twice, by way of float64 or of float32."""
     src = sample(rng, source, COUNT)
+    if source in ("int64", "uint64"):
+        src[-4:] = [2**60 + 2**36 + 1, 2**60 + 3 * 2**36 - 1, 2**62 - 2**37 + 1, 2**53 + 1]
     if np.dtype(source).kind == "f":
         limits = [2.0**k for k in (7, 8, 15, 16, 31, 32, 63, 64)]
         edges = [s * (limit + d) for limit in limits for d in (-1, 0, 0.5) for s in (1, -1)]
         with np.errstate(all="ignore"):
             src[: len(edges)] = np.array(edges).astype(source)
             src[len(edges) :] *= 1000
+            src[-3:] = np.array([1 + 2**-11 + 2**-30, 1 + 3 * 2**-11 - 2**-40, 2**-25 + 2**-60])
     return src
 
 

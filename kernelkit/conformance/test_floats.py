@@ -151,11 +151,23 @@ def fused_multiply_add(a, b, c, out):
         out[i] = kk.fma(a[i], b[i], c[i])
 
 
+#: dtype -> two factors whose product lies in the middle between 1 and the next float.
+TO_THE_MIDDLE = {
+    "float32": (97 * 257 / 2**12, 673 / 2**12),
+    "float64": (3 * 107 / 2**8, 28059810762433 / 2**45),
+}
+
+
 @pytest.mark.parametrize("dtype", by_dtype(["float32", "float64"]))
 def test_fma_rounds_once(run: Runner, rng: np.random.Generator, dtype: str) -> None:
     a, b = (sample(rng, dtype, COUNT, special=False) for _ in "ab")
     c = -(a * b)  # Cancels all but what a second rounding would lose.
     c[::3] = sample(rng, dtype, c[::3].size, special=False)
+    # A tail far below the last place decides what a middle is rounded to.
+    a[:8], b[:8] = TO_THE_MIDDLE[dtype]
+    c[:8] = [2.0**-80, -(2.0**-80), 2.0**-120, -(2.0**-120), 2.0**-149, 0, -(2.0**-26), 2.0**-26]
+    a[4:8] *= -1
+    c[4:8] *= -1
     out = run.over(fused_multiply_add, a, b, c, poison(COUNT, dtype))
     assert_bits_equal(out, fused(a, b, c))
 

@@ -244,6 +244,36 @@ def test_keyword_and_default_arguments(run: Runner) -> None:
 
 
 @kk.kernel
+def logic_of_constants(out, extra, flag: kk.constexpr):
+    i = kk.grid(1)
+    if i < out.shape[0]:
+        out[i, 0] = extra is not None and extra[i] > 2
+        out[i, 1] = extra is None or extra[i] > 2
+        out[i, 2] = flag and i + 1
+        out[i, 3] = flag or i + 1
+        out[i, 4] = 5 if extra is None else extra[i]
+        out[i, 5] = i > 1 and flag and NAME is None
+
+
+@pytest.mark.parametrize("flag", [0, 7])
+@pytest.mark.parametrize("given", [False, True])
+def test_logic_of_constants(run: Runner, given: bool, flag: int) -> None:
+    i, extra = np.arange(6), np.arange(6)[::-1].copy()
+    args = (poison((6, 6), np.int64), extra if given else None, flag)
+    above = extra > 2 if given else np.zeros(6, bool)
+    columns = [
+        above,
+        above | (not given),
+        i + 1 if flag else i * 0,
+        i * 0 + flag if flag else i + 1,
+        extra if given else i * 0 + 5,
+        (i > 1) * flag if flag == 0 else (i > 1) * 1,
+    ]
+    out = run.arrays(logic_of_constants, 1, 8, *args)[0]
+    np.testing.assert_array_equal(out, np.stack(columns, axis=1))
+
+
+@kk.kernel
 def chosen_when_compiling(src, out, fancy: kk.constexpr):
     i = kk.grid(1)
     if i < out.size:
