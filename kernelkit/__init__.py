@@ -97,6 +97,7 @@ from kernelkit.frontend.builtins import (
     uniform,
     warpsize,
 )
+from kernelkit.version import __version__ as __version__
 
 __all__ = [
     # Launching.
@@ -118,11 +119,3 @@ __all__ = [
     "UnassignedError", "StepBudgetError", "ZeroStepError", "InactiveLaneError",
     "Diagnostic", "Span",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("kernelkit")
-    raise AttributeError(f"module 'kernelkit' has no attribute {name!r}")

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 #: From top to bottom. A name stands for its file or, where no longer name fits, for all files of
 #: its room; those may import one another, but not in a circle. `kernelkit` is its `__init__`.
 ORDER = (
+    "version",
     "errors",
     "ir.types", "ir.nodes",
     "ir.scalar_values", "ir.scalar_math", "ir.scalar_functions", "ir.scalar",
