@@ -53,6 +53,9 @@ class GeneratedKernel:
     def __repr__(self) -> str:
         return f"GeneratedKernel:\n{self.source}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # What hypothesis and IPython ask for.
+
     @property
     def file(self) -> str:
         """The file name in spans and tracebacks; equal sources have equal ones."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -67,12 +68,21 @@ class Drawn(Choices):
         from hypothesis import strategies as st
 
         self._draw = draw
-        self._integers = [st.integers(0, last) for last in range(128)]
-        self._piece = st.composite(lambda _, make: make())
+        self._nothing = st.tuples()
 
     def below(self, count: int) -> int:
-        return int(self._draw(self._integers[count - 1])) if count > 1 else 0
+        return int(self._draw(_integers(count))) if count > 1 else 0
 
     def part(self, make: Callable[[], T]) -> T:
-        made: T = self._draw(self._piece(make))
+        # What a map draws on its way is one span to hypothesis; st.composite would take far longer.
+        made: T = self._draw(self._nothing.map(lambda _: make()))
         return made
+
+
+@cache
+def _integers(count: int) -> SearchStrategy[int]:
+    from hypothesis import strategies as st
+
+    # Of up to 128 integers hypothesis draws each as often, of more it favours the small ones.
+    assert count <= 128
+    return st.integers(0, count - 1)

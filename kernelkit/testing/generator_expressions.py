@@ -344,7 +344,7 @@ def _index(p: Program, array: ArrayName, axis: int, level: Level, depth: int) ->
     text = p.choices.pick(forms).format(any_value, length)
     if size and p.choices.chance(15):
         low = 0 if array.start else -size
-        text = str(low + p.choices.below(size - low))
+        text = str(low + p.choices.below(min(size - low, 100)))
     return f"{array.start} + {text}" if array.start else text
 
 

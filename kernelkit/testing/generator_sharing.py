@@ -135,8 +135,10 @@ def _atomic(p: Program) -> bool:
 def _own_atomic(p: Program) -> bool:
     """An atomic on the thread's own element: nobody else touches it, so its result may be used."""
     arrays = [a for a in p.own_arrays() if a.dtype in ATOMIC_TYPES]
-    if not arrays or not p.profile.atomics:
+    if not p.profile.atomics or not (arrays or p.flow.own):
         return False
+    if not arrays:
+        arrays = [p.output(_suited(p, ATOMIC_TYPES), "C")]
     array = p.choices.pick(arrays)
     at = f"({array.own})" if "," in array.own else array.own
     op = p.choices.pick(
@@ -223,20 +225,26 @@ def _fence(p: Program) -> bool:
 
 # ---------------------------------------------------------------- the tables
 _Rows = tuple[tuple[int, Statement], ...]
-_ANYWHERE: Final[_Rows] = (*INNER, (4, _atomic), (4, _own_atomic), (1, _fence), (4, guarded))
-_WARPS: Final[_Rows] = ((5, _shuffle), (4, _vote), (2, _match), (2, _lanes), (3, _some_lanes))
-_BARRIERS: Final[_Rows] = (
-    (14, _exchange),
-    (6, _count_together),
-    (3, _barrier_alone),
-    (3, _promise),
+
+
+def _one_of(rows: _Rows) -> Statement:
+    return lambda p: p.choices.weighted(rows)(p)
+
+
+_ANYWHERE: Final[_Rows] = (
+    (87, _one_of(INNER)),
+    (13, _one_of(((4, _atomic), (4, _own_atomic), (1, _fence), (4, guarded)))),
+)
+_WARPS: Final = _one_of(((5, _shuffle), (4, _vote), (2, _match), (2, _lanes), (3, _some_lanes)))
+_BARRIERS: Final = _one_of(
+    ((14, _exchange), (6, _count_together), (3, _barrier_alone), (3, _promise))
 )
 
 
 def tables(p: Program) -> dict[Level, _Rows]:
     """The statements that a kernel may hold, by who shares the flow."""
-    warps = _WARPS if p.profile.warps else ()
-    barriers = _BARRIERS if p.profile.barriers else ()
+    warps = ((10, _WARPS),) if p.profile.warps else ()
+    barriers = ((17, _BARRIERS),) if p.profile.barriers else ()
     return {
         Level.THREAD: _ANYWHERE,
         Level.WARP: (*_ANYWHERE, *warps),

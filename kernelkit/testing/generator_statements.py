@@ -177,7 +177,7 @@ def store(p: Program) -> bool:
 def _write(p: Program, array: ArrayName, sign: str, text: str) -> None:
     """The own element of an array, at times through a view or a function."""
     axes = array.own.split(", ")
-    if sign == "=" and len(axes) == 1 and p.choices.chance(10) and not array.start:
+    if sign == "=" and len(axes) == 1 and p.choices.chance(25) and not array.start:
         p.emit(f"put({array.text}, {array.own}, {text})")
     elif len(axes) > 1 and p.choices.chance(15):
         view = p.fresh("w")
@@ -297,8 +297,11 @@ def _while(p: Program) -> bool:
     if not _affordable(p, trips):
         return False
     counter = p.fresh("n")
-    p.emit(f"{counter} = 0")
-    p.names.append(Name(counter, INT64, level, writable=False))
+    if p.choices.chance(50):
+        p.emit(f"{counter} = np.int64(0)")
+        p.names.append(Name(counter, INT64, level, writable=False))
+    else:
+        p.emit(f"{counter} = 0")  # A literal's type gives way, so nothing else may read it.
     form = p.choices.below(3)
     head = {
         0: f"while {counter} < {trips}:",
@@ -414,8 +417,8 @@ def _assert(p: Program) -> bool:
 
 #: What may stand in any flow.
 INNER: Final[tuple[tuple[int, Statement], ...]] = (
-    (16, new_name), (18, _old_name), (12, store), (8, _if), (7, _for), (4, _while), (4, _leave),
+    (16, new_name), (18, _old_name), (12, store), (8, _if), (7, _for), (4, _while), (8, _leave),
     (2, _exchange), (2, _tuple), (3, _in_both_arms), (2, _called), (2, _for_tuple), (2, _local),
-    (3, _private_store), (3, _view), (1, _constant_array), (1, _global_number), (1, _assert),
-    (1, _return),
+    (3, _private_store), (3, _view), (2, _constant_array), (1, _global_number), (1, _assert),
+    (2, _return),
 )  # fmt: skip
