@@ -173,7 +173,12 @@ def reads_before_writes(a, out):
         x = a[i]
         x = x + (x := x + 1) * 10
         y = a[i] + bump(a, i)
-        out[i] = 1000 * x + y
+        z = x < a[i] + 1000 < bump(a, i) + 1000  # The middle is read once, before the bump.
+        total = 0
+        for value in (x, x + 1):  # The tuple is there before the loop.
+            x = 0
+            total += value
+        out[i] = 1000 * total + 10 * y + z
 
 
 def bump(a, i):
@@ -184,4 +189,23 @@ def bump(a, i):
 def test_an_operand_keeps_the_value_it_had(run: Runner, rng: np.random.Generator) -> None:
     a = rng.integers(0, 9, 20)
     out = run.over(reads_before_writes, a, poison(20, np.int64))
-    np.testing.assert_array_equal(out, 1000 * (a + 10 * (a + 1)) + a + a + 5)
+    x = a + 10 * (a + 1)
+    np.testing.assert_array_equal(out, 1000 * (2 * x + 1) + 10 * (a + a + 5) + 1)
+
+
+@kk.kernel
+def element_of_an_element(indices, out):
+    i = kk.grid(1)
+    if i < out.shape[0]:
+        mine = indices[i]
+        out[i, mine[0]] += bump(mine, 0)
+
+
+def test_an_augmented_element_is_found_once(run: Runner, rng: np.random.Generator) -> None:
+    """Its index is evaluated before the operand, which changes what the index was made of."""
+    indices = rng.integers(0, 4, (20, 1))
+    start = rng.integers(-9, 9, (20, 12))
+    out = run(element_of_an_element, 1, 32, indices, start)
+    expected = start.copy()
+    expected[np.arange(20), indices[:, 0]] += indices[:, 0] + 5
+    np.testing.assert_array_equal(out, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -195,10 +196,14 @@ def types_of_the_launch(out):
         out[2] = kk.popc(~(k * 0))
     out[3] = kk.popc(~(kk.grid(1) * 0))
     out[4] = kk.popc(~(kk.laneid * 0))
+    out[5] = kk.popc(~(round(out[0]) * 0))
+    out[6] = kk.popc(~(math.floor(out[0] * 0.5) * 0))
+    out[7] = kk.popc(~(int(out[0]) * 0))
 
 
-def test_places_extents_and_ranges_are_int64(run: Runner) -> None:
-    np.testing.assert_array_equal(run(types_of_the_launch, 1, 1, poison(5, np.int32)), [64] * 5)
+@pytest.mark.needs(dtypes="float64")
+def test_places_extents_ranges_and_rounded_numbers_are_int64(run: Runner) -> None:
+    np.testing.assert_array_equal(run(types_of_the_launch, 1, 1, poison(8, np.int32)), [64] * 8)
 
 
 @kk.kernel
