@@ -8,11 +8,13 @@ Holds: what the place cannot do is refused before anything is emitted; nothing i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kernelkit.analysis.pipeline import Analysis, analyse
+from kernelkit.errors import CompileError, Diagnostic, Span
 from kernelkit.frontend.arguments import ArgType
 from kernelkit.frontend.parser import parse
 from kernelkit.frontend.source import read_source
@@ -48,7 +50,8 @@ class Analysed:
 
     def executable(self) -> Executable:
         backend, device = self.place.backend, self.place.device
-        return backend.load(backend.compile(self.artifact(), device.target), device)
+        with _shallow(self.kernel.span):
+            return backend.load(backend.compile(self.artifact(), device.target), device)
 
     def aliased(self) -> Analysed:
         """The same, for arrays that overlap."""
@@ -72,10 +75,25 @@ def build(
         wraparound=settings.wraparound,
         noalias=True,
     )
-    parsed = parse(read_source(fn), types, options)
-    analysis = _analyse(verify(parsed.kernel), place, block)
+    source = read_source(fn)
+    with _shallow(source.def_span):
+        parsed = parse(source, types, options)
+        analysis = _analyse(verify(parsed.kernel), place, block)
     check_requirements(analysis, place.device)
     return Analysed(parsed.kernel, parsed.captures, analysis, place, block)
+
+
+@contextmanager
+def _shallow(span: Span) -> Iterator[None]:
+    """A kernel nested deeper than Python's own stack is refused, not a crash in some pass."""
+    try:
+        yield
+    except RecursionError:
+        message = (
+            "an expression or a chain of branches nests too deeply; give parts of it names of their "
+            "own, or write a loop"
+        )
+        raise CompileError([Diagnostic(span, message)]) from None
 
 
 def _analyse(kernel: Kernel, place: Place, block: Dim3) -> Analysis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from typing import Any
 
 import numpy as np
@@ -74,3 +75,13 @@ def test_what_the_kernel_takes_from_outside_is_captured(fake: Any) -> None:
     scale = 2
     assert all(c.unchanged() for c in found.captures)
     assert np.float32(scale) == 2
+
+
+def test_what_nests_too_deeply_is_an_error_of_the_language(fake: Any) -> None:
+    terms = " + ".join(["x[0]"] * 3000)
+    source = f"def deep(x):\n    x[0] = {terms}\n"
+    linecache.cache["<deep>"] = (len(source), None, source.splitlines(True), "<deep>")
+    scope: dict[str, Any] = {}
+    exec(compile(source, "<deep>", "exec"), scope)
+    with pytest.raises(CompileError, match="nests too deeply; give parts of it names"):
+        build(scope["deep"], {"x": TYPES["x"]}, Settings(), registry.place("fake"), (1, 1, 1))
