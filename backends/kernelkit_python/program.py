@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from kernelkit.emit.python import PythonSource, Site
-from kernelkit.errors import NOWHERE, Span
+from kernelkit.errors import NOWHERE, CompileError, Diagnostic, Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir import scalar
 from kernelkit.ir.types import DTYPES, AddressSpace
@@ -108,6 +108,18 @@ def to_bytes(text: str, extra: Mapping[str, Any]) -> bytes:
 
 
 # ---------------------------------------------------------------- from bytes
+def _compiled(tree: ast.Module, home: Span) -> CodeType:
+    try:
+        return compile(tree, home.file, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        # A limit of CPython's: 20 loops inside one another.
+        message = (
+            f"Python cannot run this kernel ({error.msg}); loops and inlined functions that return "
+            "early may stand 20 deep: let the innermost functions return at their end only"
+        )
+        raise CompileError([Diagnostic(home, message)]) from None
+
+
 def from_bytes(data: bytes) -> Program:
     """The function and its tables."""
     stored = json.loads(data)
@@ -124,7 +136,7 @@ def from_bytes(data: bytes) -> Program:
     tree = _relocated(stored["text"], [home, *map(span, stored["lines"])], sites, home)
     namespace = _namespace(tree, home.file)
     namespace["_k_arrays"] = [_array(each) for each in stored["arrays"]]
-    exec(compile(tree, home.file, "exec", dont_inherit=True), namespace)
+    exec(_compiled(tree, home), namespace)
     function = namespace[stored["function"]]
     return Program(
         function=function,

@@ -78,7 +78,7 @@ def test_what_the_kernel_takes_from_outside_is_captured(fake: Any) -> None:
 
 
 def test_what_nests_too_deeply_is_an_error_of_the_language(fake: Any) -> None:
-    terms = " + ".join(["x[0]"] * 3000)
+    terms = " + ".join(["x[0]"] * 600)
     source = f"def deep(x):\n    x[0] = {terms}\n"
     linecache.cache["<deep>"] = (len(source), None, source.splitlines(True), "<deep>")
     scope: dict[str, Any] = {}
