@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -43,18 +42,12 @@ def test_it_meets_the_protocol():
     assert backend.memory(device).owns(np.zeros(1))
 
 
-def test_speed_of_a_block_with_a_barrier(executable):
+def test_a_block_with_a_barrier(executable):
     threads = 256 * 100
     src, dst = np.arange(threads, dtype=np.float32), np.zeros(threads, np.float32)
-    loaded = executable(reverse, src, dst)
     config = LaunchConfig((threads // 256, 1, 1), (256, 1, 1))
-    best = 0.0
-    for _ in range(3):
-        start = time.perf_counter()
-        loaded.launch(config, (src, dst), None)
-        best = max(best, threads / (time.perf_counter() - start))
+    executable(reverse, src, dst).launch(config, (src, dst), None)
     assert (dst.reshape(-1, 256) == src.reshape(-1, 256)[:, ::-1]).all()
-    assert best > 30_000
 
 
 def ticket(counter, order):
