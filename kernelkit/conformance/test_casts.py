@@ -208,3 +208,24 @@ def test_an_assignment_casts_to_the_names_type(run: Runner, rng: np.random.Gener
     small = (src.astype(np.int8) + np.int8(100)).astype(np.int64)
     out = run.over(name_keeps_its_type, src, poison(COUNT, np.float32))
     np.testing.assert_array_equal(out, (small + src * 0.5).astype(np.float32))
+
+
+@kk.kernel
+def annotated(src, out):
+    i = kk.grid(1)
+    if i < src.size:
+        small: np.int8 = src[i]
+        wide: int = src[i]
+        half: np.float16 = 0.1
+        out[i, 0] = small
+        out[i, 1] = wide
+        out[i, 2] = half * 1e4
+
+
+@pytest.mark.needs(dtypes=["float16", "float64"])
+def test_an_annotation_with_a_dtype_fixes_the_type(run: Runner, rng: np.random.Generator) -> None:
+    src = rng.integers(-(2**20), 2**20, COUNT).astype(np.int32)
+    out = run(annotated, 3, 32, src, poison((COUNT, 3), np.int64))
+    third = int(np.float16(0.1) * np.float16(1e4))
+    expected = np.stack([src.astype(np.int8), src, np.full(COUNT, third)], axis=1)
+    np.testing.assert_array_equal(out, expected)

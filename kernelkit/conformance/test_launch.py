@@ -185,7 +185,7 @@ def volume(out):
         out[z, y, x] = 10000 * z + 100 * y + x
 
 
-@pytest.mark.parametrize("count", [1, 5, 32, 131])
+@pytest.mark.parametrize("count", [0, 1, 5, 32, 131])
 def test_forall_a_line(count: int) -> None:
     for shape in (count, (count,)):
         out = kk.asarray(poison(count, np.int32))

@@ -174,6 +174,15 @@ def test_matches(
             np.testing.assert_array_equal(out[warp.start + lane], expected)
 
 
+@pytest.mark.parametrize("dtype", by_dtype(["float32", "float64"]))
+def test_matches_compare_bits(run: Runner, dtype: str) -> None:
+    src = np.array([0, -0.0, np.nan, 1, 0, -0.0, np.nan, np.inf], dtype)
+    out = run(matches, 1, 8, src, poison((8, 3), np.int64))
+    kind = np.array([0, 1, 2, 3, 0, 1, 2, 4])
+    expected = [[bits(kind == k)[0], 0, 0] for k in kind]
+    np.testing.assert_array_equal(out, expected)
+
+
 @kk.kernel
 def warp_sum(src, out):
     i = threadIdx.x

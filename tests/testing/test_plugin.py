@@ -34,10 +34,6 @@ SMALL = """
     atomics=frozenset(["int32"]), warp_operations=False, printing=False, assertions=False,
     reproducible=False, threads_per_block=256,
 """
-BARE = """
-    dtypes=frozenset(["bool", "int8", "int16", "int32", "int64", "float32"]), atomics=frozenset(),
-    warp_operations=False, barriers=False, shared_memory=False, reproducible=False,
-"""
 
 
 def run_pytest(folder: Path, *args: str, timeout: float = 300) -> tuple[int, str]:
@@ -202,27 +198,17 @@ def test_the_seed_repeats_inputs(tmp_path: Path) -> None:
     assert drawn()[0] != first
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "passed", "skipped"),
-    [(SMALL, 400, 300), (BARE, 200, 500)],
-    ids=["small", "bare"],
-)
-def test_a_device_with_few_capabilities_passes_the_suite(
-    tmp_path: Path, capabilities: str, passed: int, skipped: int
-) -> None:
+def test_a_device_with_few_capabilities_passes_the_suite(tmp_path: Path) -> None:
     """What a device cannot do is skipped, with that reason, and nothing else is."""
-    source = LIMITED.replace("{capabilities}", capabilities)
-    write(tmp_path, "limited_device.py", source)
+    write(tmp_path, "limited_device.py", LIMITED.replace("{capabilities}", SMALL))
     code, text = run_pytest(
         tmp_path, "-p", "limited_device", "--pyargs", "kernelkit.conformance",
         "--kernelkit-backend=limited", "-rs", "--tb=line",
     )  # fmt: skip
     assert code == 0, text[-5000:]
     counts = dict(part.split()[::-1] for part in text.splitlines()[-1].split(" in ")[0].split(", "))
-    assert int(counts["passed"]) >= passed
-    assert int(counts["skipped"]) >= skipped
+    assert int(counts["passed"]) >= 500
+    assert int(counts["skipped"]) >= 500
     reasons = [line for line in text.splitlines() if line.startswith("SKIPPED")]
-    strange = [
-        r for r in reasons if "a small device does not have" not in r and "takes at most" not in r
-    ]
-    assert strange == []
+    known = ("a small device does not have ", "the device takes at most 256 threads")
+    assert [line for line in reasons if not any(k in line for k in known)] == []
