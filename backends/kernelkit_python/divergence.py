@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kernelkit.emit.python import Site
 from kernelkit.errors import DivergenceError
+from kernelkit_python.calls import call_name
+from kernelkit_python.program import Program
+from kernelkit_python.threads import Thread
 from kernelkit_python.traps import Trap
+from kernelkit_python.warps import Request
 
-if TYPE_CHECKING:
-    from kernelkit_python.program import Program
-    from kernelkit_python.threads import Thread
-    from kernelkit_python.warps import Request
-
-_CALLS: Final = {
-    ("barrier", "sync"): "syncthreads",
-    ("barrier", "count"): "syncthreads_count",
-    ("barrier", "and"): "syncthreads_and",
-    ("barrier", "or"): "syncthreads_or",
-    ("warp", "sync"): "syncwarp",
-    ("warp", "activemask"): "activemask",
-}
 #: Stretches of threads that a report names before it says how many more there are.
 _SHOWN: Final = 4
-
-
-def call_name(kind: str, operation: str) -> str:
-    """How users write a barrier or warp operation."""
-    return _CALLS.get((kind, operation), f"{operation}_sync")
 
 
 def stalemate(

@@ -18,11 +18,12 @@ from kernelkit.backend import LaunchConfig
 from kernelkit.errors import ConfigurationError
 from kernelkit_python import warps
 from kernelkit_python.divergence import stalemate
+from kernelkit_python.faults import as_fault
 from kernelkit_python.memory import SharedMemory
 from kernelkit_python.order import Order, current_order
 from kernelkit_python.program import Program
 from kernelkit_python.threads import BlockState, Dim3, Place, Thread, threads_of
-from kernelkit_python.traps import Trap, as_fault
+from kernelkit_python.traps import Trap
 
 #: Turns of `while` loops that one thread may take.
 STEP_BUDGET: Final = 2_000_000

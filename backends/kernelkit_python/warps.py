@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from kernelkit.errors import DivergenceError, InactiveLaneError
-from kernelkit_python.divergence import call_name
+from kernelkit_python.calls import call_name
 from kernelkit_python.traps import Trap
 
 WARP_SIZE: Final = 32
