@@ -65,10 +65,6 @@ def assign_to(ctx: Context, target: ast.expr, value: Value, node: ast.AST) -> No
             _store(ctx, target, value, node)
         case ast.Tuple() | ast.List():
             _unpack(ctx, target, value, node)
-        case ast.Starred():
-            ctx.fail(
-                target, "star expressions are not part of the language; write the elements out"
-            )
         case ast.Attribute():
             ctx.fail(
                 target,
@@ -85,6 +81,9 @@ def _unpack(ctx: Context, target: ast.Tuple | ast.List, value: Value, node: ast.
         return
     if not isinstance(value, TupleValue):
         ctx.fail(node, "only tuples are unpacked; assign the elements one by one")
+    for part in target.elts:
+        if isinstance(part, ast.Starred):
+            ctx.fail(part, "star expressions are not part of the language; write the elements out")
     if len(value.items) != len(target.elts):
         ctx.fail(node, f"{len(value.items)} values are unpacked into {len(target.elts)} names")
     for part, item in zip(target.elts, names.protect(ctx, list(value.items)), strict=True):
@@ -116,7 +115,11 @@ def place_of(ctx: Context, target: ast.Subscript, place: Any) -> Element | None:
             "one element is assigned at a time",
         )  # fmt: skip
     if kind.space is AddressSpace.CONSTANT:
-        ctx.fail(target, f"{ast.unparse(target.value)} is constant and cannot be written")
+        text = ast.unparse(target.value)
+        ctx.fail(
+            target, f"{text} is constant and cannot be written; pass an array as an argument, or "
+            "use local.array",
+        )  # fmt: skip
     return place
 
 

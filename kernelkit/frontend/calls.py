@@ -22,8 +22,10 @@ from kernelkit.frontend.inline import call_function
 from kernelkit.frontend.operands import (
     evaluate,
     extent,
+    is_kernel,
     scalar,
 )
+from kernelkit.frontend.outside import FUNCTIONS
 from kernelkit.frontend.values import (
     UNKNOWN,
     ArrayRef,
@@ -104,7 +106,7 @@ def _dispatch(
     name = DEVICE_NAMES.get(id(function))
     if name is not None and name in DEVICE:
         return DEVICE[name](ctx, node, *_bound(ctx, node, name, function, args, kwargs))
-    if hasattr(value, "forall") and hasattr(value, "__wrapped__"):
+    if is_kernel(value):
         ctx.fail(
             node,
             f"{ast.unparse(node.func)} is a kernel, and a kernel cannot call one; make it @kk.device",
@@ -117,7 +119,7 @@ def _dispatch(
         return handler(ctx, node, args, kwargs)
     if isinstance(function, type) and hasattr(function, "_fields"):
         return _named_tuple(ctx, node, function, args, kwargs)
-    if isinstance(function, types.FunctionType):
+    if isinstance(function, types.FunctionType) and not _is_numpy(function):
         return call_function(ctx, function, args, kwargs, node)
     if isinstance(value, Dim3):
         ctx.fail(node, f"{value!r} is not called; read its .x, .y or .z")
@@ -135,16 +137,23 @@ def _python_function(function: Any) -> Handler | None:
         return None
 
 
+def _is_numpy(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").partition(".")[0] == "numpy"
+
+
 def _not_callable(text: str, function: Any) -> str:
     name = getattr(function, "__name__", "")
-    if isinstance(function, np.ufunc) or getattr(function, "__module__", "") == "numpy":
+    if isinstance(function, np.ufunc) or _is_numpy(function):
         instead = f"math.{name}" if hasattr(math, name) else {"abs": "abs", "absolute": "abs", "minimum": "min", "maximum": "max"}.get(name)  # fmt: skip
         return f"{text} works on whole arrays, not in a kernel; write {instead or 'it out by elements'}"
     if function is builtins.range:
         return "range(...) stands only behind `for x in`"
-    known = ", ".join(sorted(f.__name__ for f in PYTHON))
+    instead = next((hint for known, hint in FUNCTIONS if known is function), None)
+    if instead is not None:
+        return f"{text} cannot be called in a kernel; {instead}"
     return (
-        f"{text} cannot be called in a kernel; of Python's functions there are {known}, and math's"
+        f"{text} cannot be called in a kernel; of Python's functions there are abs, bool, complex, "
+        "divmod, float, int, len, max, min, pow, range and round, and most of math's"
     )
 
 
@@ -155,7 +164,8 @@ def _bound(
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
     except TypeError as error:
-        ctx.fail(node, f"{name}{inspect.signature(function)}: {error}")
+        taken = ", ".join(p for p in inspect.signature(function).parameters)
+        ctx.fail(node, f"{name}({taken}): {error}")
     return list(bound.arguments.values()), {}
 
 

@@ -162,9 +162,9 @@ class Context:
         try:
             return STATEMENTS.get(type(node), STATEMENTS[ast.AST])(self, node)
         except Refused:
-            for name in assigned_names([node]):
+            for name in (*assigned_names([node]), *defined_names(node)):
                 self.function.env.setdefault(name, UNKNOWN)
-            return True
+            return not isinstance(node, ast.Return)
 
     def block(self, nodes: list[ast.stmt]) -> bool:
         """Emits statements; whether control goes on behind the last. Code that cannot be reached
@@ -200,11 +200,12 @@ class Context:
         return f"{self.function.prefix}{name}.{self._inlined}."
 
     def array_name(self, default: str, where: ast.AST | Span) -> str:
-        """A name for the array that an expression makes: that of the name it is assigned to, made
-        unique; else the default, with a number that no name of the user's has."""
+        """A name for the array that an expression makes: that of the name it is assigned to, else
+        the default; with a number, which no name of the user's has, where it is taken."""
         own = self.named is not None and self.named[0] is where
         base = self.function.prefix + (self.named[1] if own and self.named else default)
-        name, count = base if own else f"{base}.1", 1
+        clash = not own and default in self.function.local_names
+        name, count = f"{base}.1" if clash else base, 1
         while name in self.array_names:
             count += 1
             name = f"{base}.{count}"
@@ -298,6 +299,17 @@ def assigned_names(nodes: list[ast.stmt]) -> list[str]:
             elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
                 found.append(node.target.id)  # twice: it reads what it assigns
     return found
+
+
+def defined_names(node: ast.stmt) -> list[str]:
+    """The names that a class, a function or an import would define."""
+    match node:
+        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [node.name]
+        case ast.Import() | ast.ImportFrom():
+            return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+        case _:
+            return []
 
 
 def merge(envs: list[dict[str, Binding]], span: Span) -> dict[str, Binding]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kernelkit.frontend.builtins import Dim3
 from kernelkit.frontend.context import Context
 from kernelkit.frontend.values import (
     ArrayRef,
@@ -47,9 +48,10 @@ def scalar(ctx: Context, value: Value, node: ast.AST, what: str = "a number") ->
             return value
         case ArrayRef():
             rank = value.array.type.ndim
+            axes, indices = ("axis", "index") if rank == 1 else ("axes", "indices")
             ctx.fail(
-                node, f"{ast.unparse(node)} is an array of {rank} axes where {what} is needed; "
-                f"index it with {rank} indices",
+                node, f"{ast.unparse(node)} is an array of {rank} {axes} where {what} is needed; "
+                f"give it {rank} {indices}",
             )  # fmt: skip
         case TupleValue():
             ctx.fail(
@@ -62,16 +64,43 @@ def scalar(ctx: Context, value: Value, node: ast.AST, what: str = "a number") ->
                 f"as an argument, use const.array_like({name}), or {name}.setflags(write=False)",
             )  # fmt: skip
         case Static():
-            ctx.fail(node, f"{ast.unparse(node)} is {describe(value.value)} where {what} is needed")
+            text, found = ast.unparse(node), describe(value.value)
+            is_what = f"{found} stands" if text in found else f"{text} is {found}"
+            ctx.fail(node, f"{is_what} where {what} is needed{_instead(value.value)}")
 
 
 def describe(value: object) -> str:
+    """A compile-time object, as messages call it."""
     if value is None:
         return "None"
     if isinstance(value, str):
         return f"the string {value!r}"
+    if isinstance(value, Dim3):
+        return repr(value)
     name = getattr(value, "__name__", None)
-    return f"{type(value).__name__} {name}" if name else repr(value)
+    kinds = ((is_kernel, "kernel"), (callable, "function"))
+    kind = next((word for test, word in kinds if test(value)), type(value).__name__)
+    return f"the {kind} {name}" if name else f"the {type(value).__name__} {value!r}"
+
+
+def is_kernel(value: object) -> bool:
+    """Whether it is what @kernel makes, which this room may not import."""
+    return hasattr(value, "forall") and hasattr(value, "__wrapped__")
+
+
+def _instead(value: object) -> str:
+    """What to write in place of a compile-time object that is no number."""
+    return next((f"; {text}" for test, text in _INSTEAD if test(value)), "")
+
+
+_INSTEAD: tuple[tuple[Callable[[object], bool], str], ...] = (
+    (lambda v: v is None, "test for it first: `if x is not None`"),
+    (lambda v: isinstance(v, Dim3), "take its .x, .y or .z"),
+    (lambda v: isinstance(v, list), "make it a tuple, or a read-only NumPy array"),
+    (lambda v: isinstance(v, str), "kernels work on numbers"),
+    (is_kernel, "a kernel cannot launch one: make it @kk.device and call it"),
+    (callable, "call it"),
+)
 
 
 def number(ctx: Context, node: ast.expr) -> Scalar | Unknown:

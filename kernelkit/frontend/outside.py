@@ -48,6 +48,19 @@ if hasattr(ast, "TryStar"):
 if hasattr(ast, "TypeAlias"):
     OUTSIDE[ast.TypeAlias] = ("a type alias", "define it outside the kernel")
 
+#: Python's functions on many values, with what to write instead.
+FUNCTIONS: Final[tuple[tuple[object, str], ...]] = (
+    (enumerate, "write `for i in range(len(a))` and read a[i]"),
+    (zip, "write `for i in range(len(a))` and read a[i], b[i]"),
+    (sum, "add the elements in a loop"),
+    (any, "write a loop, or `or` between the values"),
+    (all, "write a loop, or `and` between the values"),
+    (sorted, "write the comparisons out"),
+    (reversed, "write `for i in range(n - 1, -1, -1)`"),
+    (map, "write a loop"),
+    (filter, "write a loop with an if"),
+)
+
 
 def _refuse(ctx: Context, node: ast.AST) -> Value:
     what, instead = OUTSIDE.get(type(node), (f"`{ast.unparse(node)}`", "write it in simpler terms"))

@@ -118,7 +118,8 @@ def _read(function: types.FunctionType) -> SourceFunction:
         ast.increment_lineno(tree, -1)
     if isinstance(tree, ast.AsyncFunctionDef):
         what = "a coroutine cannot be a kernel; drop `async`"
-        raise CompileError([Diagnostic(Span(file, line), what)])
+        first = first_line + tree.lineno - 1
+        raise CompileError([Diagnostic(Span(file, first, tree.col_offset), what)])
     if not isinstance(tree, ast.FunctionDef) or tree.name != function.__code__.co_name:
         raise SourceError(
             f"{file}:{line} does not hold {name} any more; the file changed after it was imported: "

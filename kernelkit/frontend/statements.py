@@ -92,8 +92,9 @@ def _give(ctx: Context, value: Value, node: ast.Return) -> None:
     if (
         function.result is not None
         and not same_binding(function.result, bound)
-        and bound is not UNKNOWN
+        and UNKNOWN not in (bound, function.result)
     ):
+        function.result = UNKNOWN
         ctx.fail(node, f"the returns of {function.source.name} give different things; all must give "
                        "numbers, or tuples of one length")  # fmt: skip
     function.result = bound

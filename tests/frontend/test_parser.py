@@ -319,7 +319,7 @@ def test_global_arrays_must_be_read_only(ir, refused):
     def bad(a):
         a[0] = WRITABLE[1]
 
-    assert "TABLE.1: constant float32[:] readonly = allocate(3, data=[0.0, 1.0, 2.0])" in ir(
+    assert "TABLE: constant float32[:] readonly = allocate(3, data=[0.0, 1.0, 2.0])" in ir(
         good, "float32[:]"
     )
     assert "setflags(write=False)" in str(refused(bad, "float32[:]"))
