@@ -66,7 +66,8 @@ def scalar(ctx: Context, value: Value, node: ast.AST, what: str = "a number") ->
         case Static():
             text, found = ast.unparse(node), describe(value.value)
             is_what = f"{found} stands" if text in found else f"{text} is {found}"
-            ctx.fail(node, f"{is_what} where {what} is needed{_instead(value.value)}")
+            instead = "" if text == "None" else _instead(value.value)
+            ctx.fail(node, f"{is_what} where {what} is needed{instead}")
 
 
 def describe(value: object) -> str:
