@@ -13,7 +13,7 @@ on are forgotten, the others unite what they merge.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -98,20 +98,21 @@ def find_webs(kernel: Kernel) -> Webs:
     return _collect(flow, live, unassigned)
 
 
-def assigning(merge: Merge) -> Collection[Stmt]:
+def meanwhile(merge: Merge) -> Sequence[Stmt]:
     """The statements that others may run while threads wait at a place."""
     stmt = merge.stmt
+    inside = [s for body in bodies(stmt) for s in walk(body)]
     match merge.place, stmt:
         case Place.THEN, If():
             return [*walk(stmt.orelse)]
         case Place.ELSE, If():
             return [*walk(stmt.then)]
-        case Place.END, If() | For() | While():  # once more round the loop, for a loop
-            return [stmt, *(s for body in bodies(stmt) for s in walk(body))]
+        case Place.END, If() | For() | While():  # in a loop the others go round once more
+            return [stmt, *inside]
         case _:
-            jump = Continue if merge.place is Place.NEXT else Break
-            inside = [s for body in bodies(stmt) for s in walk(body)]
-            first = next((s for body in bodies(stmt) for s in _jumps(body, jump)), None)
+            kind = Continue if merge.place is Place.NEXT else Break
+            jumps = (s for body in bodies(stmt) for s in _jumps(body, kind))
+            first = next(jumps, None)
             return [] if first is None else inside[inside.index(first) :]
 
 
@@ -171,7 +172,7 @@ class _Flow:
         self.uses: dict[Read, list[_Version]] = {}
         self.undefined: _Env = {}
         self.exits: list[tuple[list[_Env], list[_Env]]] = []
-        self.changed: dict[Merge, dict[Var, None]] = {}
+        self.regions: dict[Merge, Mapping[Stmt, tuple[Var, ...]]] = {}
         scalars = [p for p in kernel.params if isinstance(p, Var)]
         self.body(kernel.body, {p: self.version(_Version(p, is_parameter=True)) for p in scalars})
 
@@ -234,7 +235,7 @@ class _Flow:
 
     def loop(self, loop: For | While, env: _Env) -> _Env | None:
         head = dict(env)
-        assigned = self.assigned_meanwhile(Merge(loop, Place.END))
+        assigned = self.assigned(Merge(loop, Place.END))
         for var in assigned:
             before = self.lookup(var, env)
             head[var] = self.version(_Version(var, operands=[before]))
@@ -254,17 +255,21 @@ class _Flow:
                 head[var].operands.append(again[var])
         return self.merged([_usual_exit(loop, test, again), *breaks], Merge(loop, Place.END))
 
-    def assigned_meanwhile(self, merge: Merge) -> Collection[Var]:
-        if merge not in self.changed:
-            region = assigning(merge)
-            self.changed[merge] = dict.fromkeys(v for s in region for v in targets(s))
-        return self.changed[merge]
+    def region(self, merge: Merge) -> Mapping[Stmt, tuple[Var, ...]]:
+        """What is assigned while threads wait at a place, by statement."""
+        if merge not in self.regions:
+            found = {s: targets(s) for s in meanwhile(merge)}
+            self.regions[merge] = {s: names for s, names in found.items() if names}
+        return self.regions[merge]
+
+    def assigned(self, merge: Merge) -> Collection[Var]:
+        return dict.fromkeys(v for names in self.region(merge).values() for v in names)
 
     def merged(self, envs: Iterable[_Env | None], merge: Merge) -> _Env | None:
         reached = [e for e in envs if e is not None]
         if not reached:
             return None
-        changed = self.assigned_meanwhile(merge)
+        changed = self.assigned(merge)
         result: _Env = {}
         for var in dict.fromkeys(v for env in reached for v in env):
             versions = list(dict.fromkeys(self.lookup(var, env) for env in reached))
@@ -338,7 +343,7 @@ def _collect(flow: _Flow, live: Collection[_Version], unassigned: set[_Version])
             number=number,
             var=group[0].var,
             definitions=tuple(v.definition for v in group if v.definition is not None),
-            merges=tuple(dict.fromkeys(_apart(group))),
+            merges=tuple(dict.fromkeys(_apart(flow, group))),
             is_parameter=any(v.is_parameter for v in group),
             may_be_unassigned=any(v in unassigned for v in group if v in live),
         )
@@ -357,13 +362,13 @@ def _collect(flow: _Flow, live: Collection[_Version], unassigned: set[_Version])
     )
 
 
-def _apart(group: Iterable[_Version]) -> Iterator[Merge]:
+def _apart(flow: _Flow, group: Iterable[_Version]) -> Iterator[Merge]:
     """The places where a web's value depends on the way taken, or where it is needed while others
     assign to the same web."""
     definitions = {v.definition for v in group if v.definition is not None}
     for version in group:
         merge = version.merge
-        if merge is None:
-            continue
-        if len(version.operands) > 1 or not definitions.isdisjoint(assigning(merge)):
+        if merge is not None and (
+            len(version.operands) > 1 or not definitions.isdisjoint(flow.region(merge))
+        ):
             yield merge
