@@ -236,7 +236,7 @@ def call(p: Program, function: Function, depth: int) -> str | None:
     if len(args) > 1 and p.choices.chance(20):
         args[-1] = f"x{len(args) - 1}={args[-1]}"
     if function.array is not None:
-        arrays = [a for a in p.readable(function.array) if _whole(a)]
+        arrays = [a for a in p.readable(function.array, Level.THREAD) if _whole(a)]
         if not arrays:
             return None
         args.insert(0, p.choices.pick(arrays).text)
@@ -296,19 +296,17 @@ def _guarded_test(p: Program, dtype: DType, level: Level, depth: int) -> str | N
 # ---------------------------------------------------------------- loads
 def load(p: Program, dtype: DType, level: Level, depth: int) -> str | None:
     """An element of an array, perhaps of a new parameter."""
-    if level is Level.BLOCK:
-        return None
-    array = _array(p, dtype)
+    array = _array(p, dtype, level)
     if array is None:
         return None
     if array.mode is Mode.OWN:
-        return f"{array.text}[{array.own}]" if level is Level.THREAD else None
+        return f"{array.text}[{array.own}]"
     return f"{array.text}[{indices(p, array, level, depth)}]"
 
 
-def _array(p: Program, dtype: DType) -> ArrayName | None:
+def _array(p: Program, dtype: DType, level: Level) -> ArrayName | None:
     """An array that may be read, perhaps a new parameter."""
-    arrays = p.readable(dtype)
+    arrays = p.readable(dtype, level)
     if p.in_function or (arrays and not (len(arrays) < 3 and p.choices.chance(15))):
         return p.choices.pick(arrays) if arrays else None
     sizes = p.choices.pick(((17,), (5, 7), (1,), (40,), (3, 2, 5), (), (64,), (2, 3, 2, 4)))
@@ -350,9 +348,7 @@ def _index(p: Program, array: ArrayName, axis: int, level: Level, depth: int) ->
 
 def _guard(p: Program, dtype: DType, level: Level) -> tuple[str, str] | None:
     """A test of a name, and a load at it that is in bounds where the test holds."""
-    if level is Level.BLOCK:
-        return None
-    arrays = [a for a in p.readable(dtype) if len(a.sizes) == 1 and _whole(a)]
+    arrays = [a for a in p.readable(dtype, level) if len(a.sizes) == 1 and _whole(a)]
     names = [n for t in INDEX_TYPES for n in p.visible(t, level)]
     if not arrays or not names:
         return None

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from kernelkit.ir.types import DType
+from kernelkit.testing.generator_control import INNER
 from kernelkit.testing.generator_expressions import expression
 from kernelkit.testing.generator_program import (
     ArrayName,
@@ -21,7 +22,7 @@ from kernelkit.testing.generator_program import (
     Name,
     Program,
 )
-from kernelkit.testing.generator_statements import INNER, bare, body
+from kernelkit.testing.generator_statements import bare, body
 
 #: A store through a function, with an early return; in every program that calls it.
 PUT: Final = """\
@@ -69,10 +70,16 @@ def _enter(
     p.tables = {Level.THREAD: INNER}
     p.lines = []
     p.names = [Name(f"x{k}", dtype, Level.THREAD) for k, dtype in enumerate(scalars)]
-    p.arrays = [ArrayName("array", array, (0,), Mode.READ)] if array else []
+    p.arrays = []
+    if array is not None:
+        p.arrays.append(ArrayName("array", array, (0,), Mode.READ, level=Level.THREAD))
 
 
 def _leave(p: Program) -> None:
     """Back to nothing in scope; counting starts anew, so that names clash with the kernel's."""
     p.flow, p.tables, p.lines, p.names, p.arrays = Flow(), {}, [], [], []
-    p.used = {prefix: count for prefix, count in p.used.items() if prefix in ("function",)}
+    p.used = {
+        prefix: count
+        for prefix, count in p.used.items()
+        if prefix in ("function", "CONSTANT", "TABLE")
+    }

@@ -79,12 +79,14 @@ class ArrayName:
     guarded: bool = False
     #: Added to the index: where the block's part of an array begins.
     start: str = ""
+    #: Who shares the value of an element at an index that they share.
+    level: Level = Level.BLOCK
     atomic: str = ""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A device function: what it takes and gives; an array parameter is the dtype's list."""
+    """A device function: what it takes and gives; an array comes first."""
 
     text: str
     scalars: tuple[DType, ...]
@@ -210,19 +212,20 @@ class Program:
         """Names that may be assigned in a flow, and to which values, shared by so many threads."""
         return [n for n in self.names[::-1] if n.writable and n.level >= level]
 
-    def readable(self, dtype: DType) -> list[ArrayName]:
-        """Arrays of which some element may be read here."""
-        return [a for a in (*self.arrays[::-1], *self.inputs) if a.dtype == dtype and self._open(a)]
+    def readable(self, dtype: DType, level: Level) -> list[ArrayName]:
+        """Arrays of which some element may be read here, for a value shared by so many."""
+        every = (*self.arrays[::-1], *self.inputs)
+        return [a for a in every if a.dtype == dtype and a.level <= level and self._open(a, level)]
 
-    def _open(self, array: ArrayName) -> bool:
+    def _open(self, array: ArrayName, level: Level) -> bool:
         if array.mode is Mode.OWN:
-            return self.flow.own or not array.guarded
+            return level is Level.THREAD and (self.flow.own or not array.guarded)
         return array.mode is not Mode.CLOSED
 
     def own_arrays(self) -> list[ArrayName]:
         """Arrays whose own element may be written here."""
         every = (*self.arrays[::-1], *self.inputs)
-        return [a for a in every if a.mode is Mode.OWN and self._open(a)]
+        return [a for a in every if a.mode is Mode.OWN and self._open(a, Level.THREAD)]
 
     # ------------------------------------------------------------ parameters
     def scalar(self, dtype: DType) -> Name:

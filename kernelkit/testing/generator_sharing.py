@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Final
 
 from kernelkit.ir.types import BOOL, DTYPES, INT32, INT64, UINT32, DType
+from kernelkit.testing.generator_control import INNER, guarded
 from kernelkit.testing.generator_expressions import condition, expression, indices
 from kernelkit.testing.generator_program import ArrayName, Level, Mode, Name, Program
-from kernelkit.testing.generator_statements import INNER, Statement, bare, body, guarded
+from kernelkit.testing.generator_statements import Rows, Statement, bare, body
 from kernelkit.testing.generator_types import literals
 
 ATOMIC_TYPES: Final = tuple(DTYPES[name] for name in ("int32", "uint32", "int64", "uint64"))
@@ -224,14 +225,11 @@ def _fence(p: Program) -> bool:
 
 
 # ---------------------------------------------------------------- the tables
-_Rows = tuple[tuple[int, Statement], ...]
-
-
-def _one_of(rows: _Rows) -> Statement:
+def _one_of(rows: Rows) -> Statement:
     return lambda p: p.choices.weighted(rows)(p)
 
 
-_ANYWHERE: Final[_Rows] = (
+_ANYWHERE: Final[Rows] = (
     (87, _one_of(INNER)),
     (13, _one_of(((4, _atomic), (4, _own_atomic), (1, _fence), (4, guarded)))),
 )
@@ -241,7 +239,7 @@ _BARRIERS: Final = _one_of(
 )
 
 
-def tables(p: Program) -> dict[Level, _Rows]:
+def tables(p: Program) -> dict[Level, Rows]:
     """The statements that a kernel may hold, by who shares the flow."""
     warps = ((10, _WARPS),) if p.profile.warps else ()
     barriers = ((17, _BARRIERS),) if p.profile.barriers else ()

@@ -1,8 +1,7 @@
-"""Random statements: assignments, stores, control flow, and what belongs to one thread.
+"""Random statements of one line or two: assignments, stores, what belongs to one thread; bodies.
 
 In: a program whose flow and scope say what is allowed. Out: lines of the program.
-Holds: a thread writes only its own elements; loops end; `break` and `continue` stand only where all
-who share the loop's flow take them together.
+Holds: a thread writes only its own elements; a name is written only where all who share it are.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from kernelkit.ir.types import BOOL, INT64, DType
 from kernelkit.testing.generator_arguments import LAYOUTS, READ_LAYOUTS
 from kernelkit.testing.generator_expressions import (
     call,
-    condition,
     expression,
     extent,
     indices,
@@ -25,6 +23,7 @@ from kernelkit.testing.generator_types import CASTS, constant, joins, literals, 
 
 #: Writes a statement; False where it cannot here.
 Statement = Callable[[Program], bool]
+Rows = tuple[tuple[int, Statement], ...]
 
 
 def body(p: Program, least: int = 1) -> None:
@@ -59,17 +58,22 @@ def bare(text: str) -> str:
     return text
 
 
-def _level(p: Program) -> Level:
+def draw_level(p: Program) -> Level:
     """How many threads share the value, or the flow, that comes next."""
     options = [level for level in (Level.THREAD, Level.WARP, Level.BLOCK) if level >= p.flow.level]
     return p.choices.pick(options)
+
+
+def affordable(p: Program, trips: int) -> bool:
+    """Whether a loop may run so often here."""
+    return p.flow.weight * trips <= p.profile.iterations
 
 
 # ---------------------------------------------------------------- assignments
 def new_name(p: Program) -> bool:
     """A new name."""
     dtype = p.choices.pick((*p.palette, INT64, BOOL))
-    level = _level(p) if p.choices.chance(35) else Level.THREAD
+    level = draw_level(p) if p.choices.chance(35) else Level.THREAD
     text = expression(p, dtype, level)
     name = p.bring(dtype, level)
     mark = f": {CASTS[dtype.name]}" if dtype != BOOL and p.choices.chance(5) else ""
@@ -131,18 +135,6 @@ def _tuple(p: Program) -> bool:
     return True
 
 
-def _in_both_arms(p: Program) -> bool:
-    """A name assigned on both sides of an if, read after it."""
-    dtype, level = p.choices.pick(p.palette), _level(p)
-    text = p.fresh("v")
-    for head in (f"if {bare(condition(p, level))}:", "else:"):
-        with p.inside(head, replace(p.flow, level=level)):
-            body(p, least=0)
-            p.emit(f"{text} = {bare(expression(p, dtype, level, 2))}")
-    p.names.append(Name(text, dtype, level))
-    return True
-
-
 def _called(p: Program) -> bool:
     """A device function that gives a tuple."""
     found = [f for f in p.functions if len(f.results) == 2]
@@ -191,160 +183,18 @@ def _output_layout(p: Program) -> str:
     return p.choices.pick(tuple(LAYOUTS))
 
 
-def guarded(p: Program) -> bool:
-    """A block for the threads that have an element of their own."""
-    if p.flow.own or not p.guard or p.in_function:
-        return False
-    with p.inside(f"if {p.guard}:", replace(p.flow, level=Level.THREAD, own=True)):
-        store(p)
-        body(p, least=0)
-    return True
-
-
-# ---------------------------------------------------------------- branches
-def _if(p: Program) -> bool:
-    level = _level(p)
-    flow = replace(p.flow, level=level)
-    test = condition(p, level)
-    if p.choices.chance(10):
-        dtype = p.choices.pick(p.palette)
-        left, sign = bare(expression(p, dtype, level, 1)), "!=" if dtype.kind == "c" else ">"
-        name = p.bring(dtype, level)
-        test = f"({name.text} := {left}) {sign} {p.choices.pick(literals(dtype))}"
-    with p.inside(f"if {bare(test)}:", flow):
-        body(p)
-    while p.choices.chance(20):
-        with p.inside(f"elif {bare(condition(p, level))}:", flow):
-            body(p)
-    if p.choices.chance(50):
-        with p.inside("else:", flow):
-            body(p)
-    return True
-
-
-def _leave(p: Program) -> bool:
-    """`if ...: break`, or continue."""
-    if p.flow.loop is None or p.flow.loop is not p.flow.level:
-        return False
-    word = p.choices.pick(("break", "continue"))
-    p.emit(f"if {bare(condition(p, p.flow.level))}:")
-    p.emit(f"    {word}")
-    return True
-
-
-def _return(p: Program) -> bool:
-    """An early end of the thread or of the device function."""
-    p.emit(f"if {bare(condition(p))}:")
-    results = p.flow.results
-    values = ", ".join(expression(p, t, Level.THREAD, 2) for t in results or ())
-    p.emit(f"    return {bare(values) if len(results or ()) == 1 else values}".rstrip())
-    return True
-
-
-# ---------------------------------------------------------------- loops
-def _affordable(p: Program, trips: int) -> bool:
-    """Whether a loop may run so often here."""
-    return p.flow.weight * trips <= p.profile.iterations
-
-
-def _for(p: Program) -> bool:
-    level = _level(p)
-    text, trips = _range(p, level)
-    if not _affordable(p, trips):
-        return False
-    earlier = [n for n in p.writable(level) if n.dtype == INT64 and n.level is level]
-    again = p.choices.pick(earlier) if earlier and p.choices.chance(15) else None
-    target = again.text if again else p.fresh("k")
-    flow = replace(p.flow, level=level, loop=level, weight=p.flow.weight * max(trips, 1))
-    with p.inside(f"for {target} in range({text}):", flow):
-        if again is None:
-            p.names.append(Name(target, INT64, level))
-        body(p)
-    _loop_else(p, level)
-    return True
-
-
-def _range(p: Program, level: Level) -> tuple[str, int]:
-    """Arguments of range, and the most iterations they give."""
-    form = p.choices.below(4)
-    trips = 1 + p.choices.below(6)
-    if form == 0:
-        fixed = not p.in_function and p.choices.chance(10)
-        return p.constexpr(trips) if fixed else str(trips), trips
-    if form == 1:
-        step = p.choices.pick((1, 2, -1, 3, -2, 7))
-        start = p.choices.below(9) - 3
-        ragged = p.choices.below(abs(step))
-        stop = start + step * trips - (ragged if step > 0 else -ragged)
-        return f"{start}, {stop}, {step}", trips
-    bound = expression(p, INT64, level, 1)
-    if form == 2:
-        return f"{bound} % {trips + 1}", trips
-    step_text = f"{expression(p, INT64, level, 1)} % 3 + 1"
-    if p.choices.chance(50):
-        return f"{trips}, {bound} % {trips + 1}, -({step_text})", trips
-    return f"{bound} % {trips + 1}, {trips}, {step_text}", trips
-
-
-def _loop_else(p: Program, level: Level) -> None:
-    if p.choices.chance(20):
-        with p.inside("else:", replace(p.flow, level=level)):
-            body(p)
-
-
-def _while(p: Program) -> bool:
-    level, trips = _level(p), 1 + p.choices.below(5)
-    if not _affordable(p, trips):
-        return False
-    counter = p.fresh("n")
-    if p.choices.chance(50):
-        p.emit(f"{counter} = np.int64(0)")
-        p.names.append(Name(counter, INT64, level, writable=False))
-    else:
-        p.emit(f"{counter} = 0")  # A literal's type gives way, so nothing else may read it.
-    form = p.choices.below(3)
-    head = {
-        0: f"while {counter} < {trips}:",
-        1: f"while {counter} < {trips} and {condition(p, level)}:",
-        2: "while True:",
-    }[form]
-    flow = replace(p.flow, level=level, loop=level, weight=p.flow.weight * trips)
-    with p.inside(head, flow):
-        p.emit(f"{counter} += 1")
-        if form == 2:
-            p.emit(f"if {counter} > {trips}:")
-            p.emit("    break")
-        body(p)
-    _loop_else(p, level)
-    return True
-
-
-def _for_tuple(p: Program) -> bool:
-    """Iteration over a static tuple: unrolled by the compiler."""
-    dtype, count = p.choices.pick(p.palette), 2 + p.choices.below(2)
-    if not _affordable(p, count):
-        return False
-    texts = [expression(p, dtype, Level.THREAD, 1) for _ in range(count)]
-    name = Name(p.fresh("k"), dtype, Level.THREAD, writable=False)
-    flow = replace(p.flow, level=Level.THREAD, loop=Level.THREAD, weight=p.flow.weight * count)
-    with p.inside(f"for {name.text} in ({', '.join(texts)}):", flow):
-        p.names.append(name)
-        body(p)
-    return True
-
-
 # ---------------------------------------------------------------- arrays of the thread
 def _local(p: Program) -> bool:
     """A local array, filled, then free to read and write."""
     size, dtype = p.choices.pick((4, 1, 7)), p.choices.pick((*p.palette, BOOL))
-    if not _affordable(p, size):
+    if not affordable(p, size):
         return False
     text, at = p.fresh("l"), p.fresh("k")
     p.emit(f"{text} = kk.local.array({size}, {_numpy(dtype)})")
     with p.inside(f"for {at} in range({size}):", p.flow):
         p.names.append(Name(at, INT64, p.flow.level, writable=False))
         p.emit(f"{text}[{at}] = {bare(expression(p, dtype, Level.THREAD, 2))}")
-    p.arrays.append(ArrayName(text, dtype, (size,), Mode.PRIVATE))
+    p.arrays.append(ArrayName(text, dtype, (size,), Mode.PRIVATE, level=Level.THREAD))
     return True
 
 
@@ -365,17 +215,20 @@ def _private_store(p: Program) -> bool:
 
 def _view(p: Program) -> bool:
     """A row, or a plane, of an array with more axes."""
-    arrays = [a for a in (*p.arrays, *p.inputs) if a.mode is Mode.READ and len(a.sizes) > 1]
     if p.in_function:
         return False
+    # Not of what is exchanged: a view would stay readable while others write.
+    arrays = [a for a in (*p.arrays, *p.inputs) if a.mode is Mode.READ and len(a.sizes) > 1]
+    arrays = [a for a in arrays if not any(a is shared for shared in p.exchanged)]
     if not arrays:
         arrays = [p.input(p.choices.pick(p.palette), (4, 9), p.choices.pick(READ_LAYOUTS))]
     array = p.choices.pick(arrays)
     count = 1 + p.choices.below(len(array.sizes) - 1)
-    at = indices(p, replace(array, sizes=array.sizes[:count]), Level.THREAD, 1)
+    level = max(draw_level(p), array.level)
+    at = indices(p, replace(array, sizes=array.sizes[:count]), level, 1)
     text = p.fresh("w")
     p.emit(f"{text} = {array.text}[{at}]")
-    p.arrays.append(ArrayName(text, array.dtype, array.sizes[count:], Mode.READ))
+    p.arrays.append(ArrayName(text, array.dtype, array.sizes[count:], Mode.READ, level=level))
     return True
 
 
@@ -415,10 +268,9 @@ def _assert(p: Program) -> bool:
     return True
 
 
-#: What may stand in any flow.
-INNER: Final[tuple[tuple[int, Statement], ...]] = (
-    (16, new_name), (18, _old_name), (12, store), (8, _if), (7, _for), (4, _while), (8, _leave),
-    (2, _exchange), (2, _tuple), (3, _in_both_arms), (2, _called), (2, _for_tuple), (2, _local),
-    (3, _private_store), (3, _view), (2, _constant_array), (1, _global_number), (1, _assert),
-    (2, _return),
+#: What may stand in any flow, with its weight.
+SIMPLE: Final[Rows] = (
+    (16, new_name), (18, _old_name), (12, store), (2, _exchange), (2, _tuple), (2, _called),
+    (2, _local), (3, _private_store), (3, _view), (2, _constant_array), (1, _global_number),
+    (1, _assert),
 )  # fmt: skip
