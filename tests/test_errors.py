@@ -64,7 +64,7 @@ def test_no_excerpt_where_there_is_no_text(file: str, line: int) -> None:
 
 def test_no_excerpt_where_the_source_is_gone(tmp_path: Path) -> None:
     assert Span(str(tmp_path / "gone.py"), 1).excerpt() == ""
-    assert Span("<string>", 1).excerpt() == ""
+    assert Span("<no such source>", 1).excerpt() == ""
     assert NOWHERE.excerpt() == ""
 
 

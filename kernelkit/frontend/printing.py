@@ -66,22 +66,23 @@ def _joined(parts: list[str | Formatted]) -> Text:
 def text_of(ctx: Context, node: ast.expr) -> list[str | Formatted]:
     """Printed text: a string, an f-string, a number, a tuple of these."""
     if isinstance(node, ast.JoinedStr):
-        return [p for part in node.values for p in _fstring_part(ctx, part)]
+        return [p for part in node.values for p in _fstring_part(ctx, part, node)]
     return _text(ctx, ctx.expression(node), node, "")
 
 
-def _fstring_part(ctx: Context, node: ast.expr) -> list[str | Formatted]:
+def _fstring_part(ctx: Context, node: ast.expr, whole: ast.JoinedStr) -> list[str | Formatted]:
+    # Findings point at the whole f-string: where its parts stand differs between Pythons.
     if isinstance(node, ast.Constant):
         return [str(node.value)]
     assert isinstance(node, ast.FormattedValue)
     spec = ""
     if isinstance(node.format_spec, ast.JoinedStr):
         if not all(isinstance(v, ast.Constant) for v in node.format_spec.values):
-            ctx.fail(node, "a format in a kernel must be literal, such as {x:8.3f}")
+            ctx.fail(whole, "a format in a kernel must be literal, such as {x:8.3f}")
         spec = "".join(str(v.value) for v in node.format_spec.values if isinstance(v, ast.Constant))
     if node.conversion != -1 or not _SPEC.fullmatch(spec):
         ctx.fail(
-            node,
+            whole,
             "formats in a kernel are [width][.precision] and one of d x X f e g, such as {x:8.3f}",
         )
     return _text(ctx, ctx.expression(node.value), node.value, spec)

@@ -105,11 +105,7 @@ def _read(function: types.FunctionType) -> SourceFunction:
     try:
         lines, first_line = inspect.getsourcelines(function)
     except (OSError, TypeError, IndentationError, SyntaxError) as error:
-        raise SourceError(
-            f"the source of {name} ({file}:{line}) cannot be read, and a kernel is compiled from "
-            "its source; put it into a file or a notebook cell (text run by exec can be registered "
-            f"in linecache.cache under its file name; a bare REPL needs Python 3.13) [{error}]"
-        ) from None
+        raise _unreadable(function, str(error)) from None
     text = "".join(lines)
     indented = text[:1] in " \t"
     # An `if` above keeps an indented def's columns (and its multi-line strings) as they are.
@@ -121,6 +117,8 @@ def _read(function: types.FunctionType) -> SourceFunction:
         first = first_line + tree.lineno - 1
         raise CompileError([Diagnostic(Span(file, first, tree.col_offset), what)])
     if not isinstance(tree, ast.FunctionDef) or tree.name != function.__code__.co_name:
+        if file.startswith("<"):  # the name of no file, which several texts may share
+            raise _unreadable(function, f"{file} is another text")
         raise SourceError(
             f"{file}:{line} does not hold {name} any more; the file changed after it was imported: "
             "import it again"
@@ -129,3 +127,13 @@ def _read(function: types.FunctionType) -> SourceFunction:
         function, name, file, tree, tuple(text.splitlines()), first_line,
         inspect.signature(function),
     )  # fmt: skip
+
+
+def _unreadable(function: types.FunctionType, why: str) -> SourceError:
+    code = function.__code__
+    return SourceError(
+        f"the source of {function.__name__} ({code.co_filename}:{code.co_firstlineno}) cannot be "
+        "read, and a kernel is compiled from its source; put it into a file or a notebook cell "
+        "(text run by exec can be registered in linecache.cache under its file name; a bare REPL "
+        f"needs Python 3.13) [{why}]"
+    )

@@ -96,7 +96,7 @@ def test_lambda_coroutine_and_others_are_refused():
 
 def test_exec_has_no_source():
     scope = {}
-    exec("def f(x):\n    return x\n", scope)
+    exec(compile("def f(x):\n    return x\n", "<nowhere>", "exec"), scope)
     with pytest.raises(SourceError, match=r"linecache\.cache"):
         read_source(scope["f"])
 
@@ -122,3 +122,12 @@ def test_a_file_that_changed_is_refused(tmp_path):
     linecache.checkcache(str(path))
     with pytest.raises(SourceError, match="changed after it was imported"):
         read_source(module.first)
+
+
+def test_a_text_under_the_name_of_another_has_no_source():
+    name, text = "<shared>", "x = 1\ny = 2\n"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    scope = {}
+    exec(compile("def f(x):\n    return x\n", name, "exec"), scope)
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_source(scope["f"])
