@@ -104,8 +104,8 @@ def _read(function: types.FunctionType) -> SourceFunction:
         raise CompileError([Diagnostic(Span(file, line), what)])
     try:
         lines, first_line = inspect.getsourcelines(function)
-    except (OSError, TypeError, IndentationError, SyntaxError) as error:
-        raise _unreadable(function, str(error)) from None
+    except (OSError, TypeError, IndentationError, SyntaxError):
+        raise _unreadable(function) from None
     text = "".join(lines)
     indented = text[:1] in " \t"
     # An `if` above keeps an indented def's columns (and its multi-line strings) as they are.
@@ -118,7 +118,7 @@ def _read(function: types.FunctionType) -> SourceFunction:
         raise CompileError([Diagnostic(Span(file, first, tree.col_offset), what)])
     if not isinstance(tree, ast.FunctionDef) or tree.name != function.__code__.co_name:
         if file.startswith("<"):  # the name of no file, which several texts may share
-            raise _unreadable(function, f"{file} is another text")
+            raise _unreadable(function)
         raise SourceError(
             f"{file}:{line} does not hold {name} any more; the file changed after it was imported: "
             "import it again"
@@ -129,11 +129,11 @@ def _read(function: types.FunctionType) -> SourceFunction:
     )  # fmt: skip
 
 
-def _unreadable(function: types.FunctionType, why: str) -> SourceError:
+def _unreadable(function: types.FunctionType) -> SourceError:
     code = function.__code__
     return SourceError(
         f"the source of {function.__name__} ({code.co_filename}:{code.co_firstlineno}) cannot be "
         "read, and a kernel is compiled from its source; put it into a file or a notebook cell "
         "(text run by exec can be registered in linecache.cache under its file name; a bare REPL "
-        f"needs Python 3.13) [{why}]"
+        "needs Python 3.13)"
     )
