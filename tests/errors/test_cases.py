@@ -144,7 +144,6 @@ def launch(case: Case, names: dict[str, Any]) -> None:
 VARYING = (
     (r"\b0x[0-9a-f]{9,}", "0x..."),
     (r"\b(CPython|PyPy) 3\.\d+", "Python"),
-    (r" \[could not get source code\]| \[source code not available\]", ""),
 )
 
 
