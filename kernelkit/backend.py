@@ -30,7 +30,9 @@ class Capabilities:
 
     dtypes: frozenset[str] = frozenset(DTYPES)
     #: Dtypes on which atomics work, in global and in shared memory.
-    atomics: frozenset[str] = frozenset(("int32", "uint32", "int64", "uint64", "float32", "float64"))
+    atomics: frozenset[str] = frozenset(
+        ("int32", "uint32", "int64", "uint64", "float32", "float64")
+    )
     warp_operations: bool = True
     barriers: bool = True
     shared_memory: bool = True
