@@ -332,8 +332,11 @@ def _may_be_unassigned(flow: _Flow, live: Iterable[_Version]) -> set[_Version]:
 
 def _collect(flow: _Flow, live: Collection[_Version], unassigned: set[_Version]) -> Webs:
     groups: dict[_Version, list[_Version]] = {}
+    read = {v for versions in flow.uses.values() for v in versions}
     for version in flow.versions:
-        if version in live or version.definition is not None or version.is_parameter:
+        nothing = flow.is_undefined(version) and version not in read
+        defines = version.definition is not None or version.is_parameter
+        if defines or (version in live and not nothing):
             groups.setdefault(_find(version), []).append(version)
     web_of: dict[_Version, Web] = {}
     definitions: dict[tuple[Stmt, Var], Web] = {}

@@ -2,8 +2,10 @@
 
 import linecache
 
+import numpy as np
 import pytest
 
+from kernelkit.analysis.shape import Shape
 from kernelkit.errors import CompileError
 from kernelkit.frontend.builtins import (
     atomic,
@@ -24,7 +26,7 @@ from kernelkit.frontend.builtins import (
     uniform,
 )
 
-TABLE = __import__("numpy").arange(4)
+TABLE = np.arange(4)
 
 
 # ---------------------------------------------------------------- legal
@@ -469,8 +471,6 @@ def test_legality_does_not_hang_on_the_block(refused):
     def one_row(a, n):
         if threadIdx.y == 0:
             syncthreads()
-
-    from kernelkit.analysis.shape import Shape
 
     for shape in (Shape((1, 1, 1)), Shape((64, 1, 1), 16), Shape((8, 8, 1), 8, rowwise=False)):
         assert isinstance(refused(one_row, shape=shape), CompileError)
