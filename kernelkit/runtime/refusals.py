@@ -66,6 +66,8 @@ def unsupported_dtype(where: str, name: str, dtype: np.dtype) -> ArgumentError:
         name=name, native=dtype.newbyteorder("=").name
     )
     shown = repr(dtype.str) if dtype.isnative is False and dtype.kind in "iufc" else dtype.name
+    if dtype.kind in "VSU":  # the name of these tells only a size
+        shown = str(dtype)
     return ArgumentError(f"{where} has dtype {shown}, which no kernel takes; {advice}")
 
 
