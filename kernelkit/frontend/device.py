@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 
 from kernelkit.frontend import names, operators
-from kernelkit.frontend.calls import DEVICE, DEVICE_NAMES, Handler, scalars
+from kernelkit.frontend.calls import DEVICE, DEVICE_NAMES
 from kernelkit.frontend.context import Context
 from kernelkit.frontend.elements import flatten_indices, indices
+from kernelkit.frontend.functions import Handler, scalars
 from kernelkit.frontend.operands import (
     register,
     scalar,
