@@ -44,6 +44,7 @@ from kernelkit.errors import (
     KernelFault,
     LaunchError,
     OutOfBoundsError,
+    OutsideKernelError,
     ReadOnlyError,
     SourceError,
     Span,
@@ -114,7 +115,7 @@ __all__ = [
     "popc", "clz", "ffs", "brev", "fma", "cbrt", "rsqrt", "fmin", "fmax", "selp", "uniform",
     # What can go wrong.
     "KernelError", "CompileError", "SourceError", "LaunchError", "ArgumentError",
-    "ConfigurationError", "ReadOnlyError", "CapabilityError", "BackendError", "InternalError",
+    "ConfigurationError", "ReadOnlyError", "CapabilityError", "BackendError", "InternalError", "OutsideKernelError",
     "KernelFault", "OutOfBoundsError", "KernelAssertionError", "DivergenceError",
     "UnassignedError", "StepBudgetError", "ZeroStepError", "InactiveLaneError",
     "Diagnostic", "Span",

@@ -13,6 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from kernelkit import registry
 from kernelkit.errors import ArgumentError
+from kernelkit.frontend.source import remember
 from kernelkit.registry import DeviceRow
 from kernelkit.runtime.arrays import (
     Event,
@@ -30,8 +31,9 @@ from kernelkit.runtime.settings import Settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Turns `debug` on for every kernel that does not say otherwise, unless it is empty or "0".
+#: Turns `debug` on for every kernel that does not say otherwise, unless it says no.
 DEBUG_VARIABLE = "KERNELKIT_DEBUG"
+_OFF = ("", "0", "off", "no", "false")
 
 
 @overload
@@ -55,7 +57,7 @@ def kernel(
     wraparound: whether negative indices count from the end, as in Python.
     """
     if debug is None:
-        debug = os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
+        debug = os.environ.get(DEBUG_VARIABLE, "").lower() not in _OFF
     settings = Settings(reproducible, debug, wraparound)
     for name, value in zip(Settings._fields, settings, strict=True):
         if not isinstance(value, bool):
@@ -97,8 +99,11 @@ def device(fn: Callable[P, R], /) -> DeviceFunction[P, R]:
 
 def _check_function(decorator: str, fn: Callable[P, R]) -> Callable[P, R]:
     if inspect.isfunction(fn):
+        remember(fn)
         return fn
     instead = "write it with def"
+    if isinstance(fn, str):
+        instead = "kernels take no signature: the types are those of the arguments"
     if isinstance(fn, (Kernel, DeviceFunction)):
         instead = f"{fn.__name__} has a decorator of kernelkit already; keep one of them"
     elif isinstance(fn, (staticmethod, classmethod)) or inspect.ismethod(fn):

@@ -102,6 +102,10 @@ class BackendError(KernelError):
     """A back end is unknown or not usable here; the text says which are."""
 
 
+class OutsideKernelError(KernelError, RuntimeError):
+    """A device name (`kk.grid`, `threadIdx.x`) was used outside of any kernel."""
+
+
 class InternalError(KernelError):
     """Broken IR: a defect of kernelkit, not of the kernel."""
 

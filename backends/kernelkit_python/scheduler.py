@@ -9,6 +9,7 @@ KernelFault, any other exception (a debugger's, Ctrl-C) untouched; nothing is ke
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
@@ -46,13 +47,28 @@ def step_budget() -> int:
     return int(text)
 
 
+#: One launch at a time: an atomic of one must not fall between the two halves of another's. The
+#: same thread may launch again, from a debugger for instance.
+_running = threading.RLock()
+
+
+def _forget_other_threads() -> None:
+    # In a forked child nobody is left to give back a lock that another thread held.
+    global _running
+    _running = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
+
+
 def launch(program: Program, config: LaunchConfig, args: Sequence[Any]) -> None:
     """Runs all blocks."""
     order, steps = current_order(), step_budget()
     memory = SharedMemory(program.shared, config.shared_bytes)
     dims = Dim3(config.block), Dim3(config.grid)
     run = _run_suspending if program.suspends else _run_straight
-    with np.errstate(all="ignore"):
+    with _running, np.errstate(all="ignore"):
         for place in order.blocks(config.grid):
             memory.renew()
             state = BlockState(memory.arrays)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import numpy.typing as npt
 
+from kernelkit.errors import OutsideKernelError
+
 Array = npt.NDArray[Any]
 #: Any real or complex number: Python's or NumPy's.
 Number = Any
@@ -33,7 +35,7 @@ def _device(name: str | None = None) -> Callable[[F], F]:
 
 
 def _outside(name: str) -> NoReturn:
-    raise RuntimeError(
+    raise OutsideKernelError(
         f"kernelkit.{name} means something only inside a kernel; decorate the function with "
         "@kk.kernel (or @kk.device) and launch it"
     )

@@ -22,7 +22,7 @@ from kernelkit.frontend.operands import (
     is_kernel,
     scalar,
 )
-from kernelkit.frontend.outside import FUNCTIONS
+from kernelkit.frontend.outside import FUNCTIONS, NUMPY
 from kernelkit.frontend.values import (
     UNKNOWN,
     Scalar,
@@ -99,8 +99,8 @@ def _is_numpy(function: Any) -> bool:
 def _not_callable(text: str, function: Any) -> str:
     name = getattr(function, "__name__", "")
     if isinstance(function, np.ufunc) or _is_numpy(function):
-        instead = f"math.{name}" if hasattr(math, name) else {"abs": "abs", "absolute": "abs", "minimum": "min", "maximum": "max"}.get(name)  # fmt: skip
-        return f"{text} works on whole arrays, not in a kernel; write {instead or 'it out by elements'}"
+        instead = NUMPY.get(name) or (f"write math.{name}" if hasattr(math, name) else None)
+        return f"{text} is not for kernels; {instead or 'write it out by elements'}"
     if function is builtins.range:
         return "range(...) stands only behind `for x in`"
     instead = next((hint for known, hint in FUNCTIONS if known is function), None)

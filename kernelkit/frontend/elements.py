@@ -17,6 +17,7 @@ from kernelkit.frontend.operands import (
     evaluate,
     extent,
     in_order,
+    refuse_float,
     register,
     scalar,
     static_int,
@@ -37,7 +38,7 @@ from kernelkit.ir.nodes import (
     Load,
     View,
 )
-from kernelkit.ir.types import BOOL, INT64, ArrayType
+from kernelkit.ir.types import INT64, ArrayType
 
 
 @handles(EXPRESSIONS, ast.Attribute)
@@ -121,8 +122,7 @@ def indices(ctx: Context, values: Sequence[Value], nodes: Sequence[ast.expr]) ->
         if isinstance(index, Unknown):
             return None
         if not index.expr.type.is_integer:
-            hint = "int(x)" if index.expr.type != BOOL else "int(x), or use if"
-            ctx.fail(node, f"an index must be an integer, not {index.expr.type}; write {hint}")
+            refuse_float(ctx, index, node, "an index must be an integer")
         found.append(operators.settle(ctx, index, node))
     return found
 
@@ -186,9 +186,13 @@ def _index_further(ctx: Context, owner: Element, node: ast.Subscript) -> Element
             base = base.value
         ctx.fail(
             node, f"{ast.unparse(base)} has {_count(rank, 'axis', 'axes')} but is indexed with "
-            f"{_count(len(found), 'index', 'indices')}; write {rank}",
+            f"{_count(len(found), 'index', 'indices')}; write {_as_many(ast.unparse(base), rank)}",
         )  # fmt: skip
     return Element(owner.array, tuple(found))
+
+
+def _as_many(text: str, rank: int) -> str:
+    return str(rank) if rank else f"{text}[()]"
 
 
 def _count(number: int, one: str, many: str) -> str:

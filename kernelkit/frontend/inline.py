@@ -27,6 +27,7 @@ from kernelkit.frontend.values import (
     TupleBinding,
     TupleValue,
     Value,
+    VarBinding,
 )
 from kernelkit.ir.nodes import Scope
 
@@ -124,8 +125,8 @@ def _parameter(
     match value:
         case Scalar() if value.constant is not None and not assigned:
             key = state.prefix + name
-            bound = names.bind(ctx, key, value, node)
-            return type(bound)(key, value)  # type: ignore[call-arg, arg-type]
+            names.bind(ctx, key, value, node, keep_constant=True)
+            return VarBinding(key, value)
         case TupleValue() if not assigned:
             fields = getattr(value.cls, "_fields", range(len(value.items)))
             items = [

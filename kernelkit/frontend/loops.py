@@ -26,6 +26,7 @@ from kernelkit.frontend.context import (
 from kernelkit.frontend.lazy import condition_of
 from kernelkit.frontend.operands import (
     evaluate,
+    refuse_float,
     scalar,
 )
 from kernelkit.frontend.promotion import ScalarType
@@ -152,7 +153,7 @@ def _range_bounds(ctx: Context, call: ast.Call) -> list[Expr] | None:
         if isinstance(found, Unknown):
             return None
         if not found.expr.type.is_integer:
-            ctx.fail(node, f"range takes integers, not {found.expr.type}; write int(x)")
+            refuse_float(ctx, found, node, "range takes integers")
         bounds.append(operators.cast(ctx, found, INT64, node))
     span = ctx.span(call)
     if len(bounds) == 1:

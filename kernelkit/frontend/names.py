@@ -11,7 +11,7 @@ import builtins
 import difflib
 import types
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from kernelkit.frontend.values import (
     VarBinding,
 )
 from kernelkit.ir.nodes import ArrayVar, Assign, Load, Read, walk_expr
-from kernelkit.ir.types import AddressSpace, ArrayType, from_numpy
+from kernelkit.ir.types import DTYPES, INT64, AddressSpace, ArrayType, from_numpy
 
 Where = ast.AST | Span
 _FIXED_MODULES = ("math", "numpy", "kernelkit", "builtins")
@@ -45,6 +45,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean x?`, or nothing."""
     close = difflib.get_close_matches(name, [k for k in known if not k.startswith("__")], 1, 0.6)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _hint(name: str) -> str:
+    if name in DTYPES:
+        return f"; write np.{name}"
+    return "; kernelkit's own names are kk.grid, kk.threadIdx, ..." if name == "cuda" else ""
+
+
+def _refuse_numba(ctx: Context, text: str, where: Where) -> NoReturn:
+    """numba's device names look like ours and mean nothing here."""
+    name = text.rpartition(".")[2]
+    ours = {known.partition(".")[0] for known in BUILTINS} | {"warpsize"}
+    instead = f"kk.{name}" if name in ours else f"np.{name}" if name in DTYPES else "kernelkit's"
+    ctx.fail(where, f"{text} is numba's and means nothing to kernelkit; write {instead}")
+
+
+def _module(value: object) -> str:
+    home = getattr(value, "__module__", None) or type(value).__module__
+    return str(home).partition(".")[0]
 
 
 # ---------------------------------------------------------------- reading
@@ -59,7 +78,7 @@ def read_name(ctx: Context, name: str, where: Where) -> Value:
     found, value, current = function.source.lookup(name)
     if not found:
         known = function.source.visible_names() | function.local_names | set(BUILTINS)
-        ctx.fail(where, f"{name} is not defined{nearest(name, known)}")
+        ctx.fail(where, f"{name} is not defined{_hint(name) or nearest(name, known)}")
     return outside(ctx, value, name, current, where)
 
 
@@ -85,6 +104,11 @@ def _read_var(ctx: Context, binding: VarBinding, name: str, where: Where) -> Val
     join = ctx.joins.get(binding.key)
     if join is None:
         message = f"{name} is read here but never assigned a value; assign it first"
+        if ctx.function.source.lookup(name)[0]:
+            message = (
+                f"{name} is assigned in this function, so it is not the global {name}, and has no "
+                "value yet; use another name, or pass it as an argument (a kernel changes no global)"
+            )
         ctx.unknown.append(Diagnostic(span, message))
         return UNKNOWN
     var = ctx.var(binding.key)
@@ -96,6 +120,8 @@ def outside(
     ctx: Context, value: object, name: str, current: Callable[[], object], where: Where
 ) -> Value:
     """A global, closure or attribute: folded, and captured unless it cannot change."""
+    if not isinstance(value, types.ModuleType) and _module(value) == "numba":
+        _refuse_numba(ctx, name, where)
     if isinstance(value, np.ndarray):
         return _global_array(ctx, value, name, current, where)
     if not (isinstance(value, types.ModuleType) or id(value) in _FIXED):
@@ -147,7 +173,9 @@ def _global_array(
         kept = value.copy()
         _capture(ctx, name, value, current, lambda old, new: old is new and _equal(kept, new))
         return Static(value)
-    _capture(ctx, name, value, current, lambda old, new: old is new)
+    # The flag says that nobody writes through this array, not that nobody writes its memory.
+    kept = value.copy()
+    _capture(ctx, name, value, current, lambda old, new: old is new and _equal(kept, new))
     array = ctx.globals.get(id(value))
     if array is None:
         array = constant_array(ctx, value, name, where)
@@ -181,6 +209,8 @@ def attribute(ctx: Context, owner: object, name: str, node: ast.Attribute) -> Va
         what = getattr(owner, "__name__", None) or repr(owner)
         ctx.fail(node, f"{what} has no attribute {name}{nearest(name, dir(owner))}")
     module = getattr(owner, "__name__", "") if isinstance(owner, types.ModuleType) else ""
+    if module.partition(".")[0] in ("numba", "numba_cuda"):
+        _refuse_numba(ctx, ast.unparse(node), node)
     if isinstance(owner, type) or module.partition(".")[0] in _FIXED_MODULES:
         return fold(ctx, value, name, node)
     return outside(
@@ -205,6 +235,9 @@ def bind(
         case Scalar():
             ctx.join(key, value.type, span)
             var = ctx.var(key)
+            if keep_constant and ctx.joins[key].type.weak and _beyond(value.constant):
+                # 0x9E3779B97F4A7C15 fits no int64, but it will fit the uint64 that it meets.
+                return VarBinding(key, value)
             ctx.emit(Assign(span, var, operators.cast(ctx, value, var.type, where)))
             known = value if keep_constant and value.constant is not None else None
             if known is not None and ctx.joins[key].declared:
@@ -224,6 +257,10 @@ def bind(
             )
         case _:
             return value
+
+
+def _beyond(constant: object) -> bool:
+    return type(constant) is int and not INT64.minimum <= constant <= INT64.maximum
 
 
 def declare(ctx: Context, name: str, dtype: object, where: Where) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import numpy as np
 
+from kernelkit.errors import Span
 from kernelkit.frontend.builtins import Dim3
 from kernelkit.frontend.context import Context
 from kernelkit.frontend.values import (
@@ -38,7 +40,7 @@ from kernelkit.ir.nodes import (
     walk,
     walk_expr,
 )
-from kernelkit.ir.types import INT64
+from kernelkit.ir.types import BOOL, INT64
 
 
 def scalar(ctx: Context, value: Value, node: ast.AST, what: str = "a number") -> Scalar | Unknown:
@@ -49,6 +51,11 @@ def scalar(ctx: Context, value: Value, node: ast.AST, what: str = "a number") ->
         case ArrayRef():
             rank = value.array.type.ndim
             axes, indices = ("axis", "index") if rank == 1 else ("axes", "indices")
+            if rank == 0:
+                text = ast.unparse(node)
+                ctx.fail(
+                    node, f"{text} is an array without axes where {what} is needed; write {text}[()]"
+                )  # fmt: skip
             ctx.fail(
                 node, f"{ast.unparse(node)} is an array of {rank} {axes} where {what} is needed; "
                 f"give it {rank} {indices}",
@@ -98,7 +105,7 @@ _INSTEAD: tuple[tuple[Callable[[object], bool], str], ...] = (
     (lambda v: v is None, "test for it first: `if x is not None`"),
     (lambda v: isinstance(v, Dim3), "take its .x, .y or .z"),
     (lambda v: isinstance(v, list), "make it a tuple, or a read-only NumPy array"),
-    (lambda v: isinstance(v, str), "kernels work on numbers"),
+    (lambda v: isinstance(v, str), "kernels work on numbers (math.inf and math.nan are some); print takes f-strings"),
     (is_kernel, "a kernel cannot launch one: make it @kk.device and call it"),
     (callable, "call it"),
 )
@@ -142,6 +149,21 @@ def disturbs(emitted: Sequence[Stmt], expr: Expr) -> bool:
         (loads and isinstance(s, _MEMORY_EFFECTS)) or not reads.isdisjoint(targets(s))
         for s in walk(tuple(emitted))
     )
+
+
+def refuse_float(ctx: Context, value: Scalar, node: ast.AST, rule: str) -> NoReturn:
+    """`rule`, and what to write; for a name also what made it a float."""
+    text = ast.unparse(node)
+    notes: list[tuple[Span, str]] = []
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        instead = f"write {ast.unparse(node.left)} // {ast.unparse(node.right)}"
+    elif value.expr.type == BOOL:
+        instead = f"write int({text}), or use if"
+    else:
+        instead = f"write int({text})"
+    if isinstance(value.expr, Read) and value.expr.var.name in ctx.joins:
+        notes.append((ctx.joins[value.expr.var.name].span, f"{text} takes its type here"))
+    ctx.fail(node, f"{rule}, not {value.expr.type}; {instead}", *notes)
 
 
 def costs(expr: Expr) -> bool:

@@ -19,7 +19,7 @@ from kernelkit.frontend.promotion import DEFAULT, PromotionError, ScalarType, pr
 from kernelkit.frontend.values import Scalar
 from kernelkit.ir import scalar
 from kernelkit.ir.nodes import Binary, Cast, Compare, Constant, Expr, Intrinsic, Logical, Unary
-from kernelkit.ir.types import BOOL, FLOAT64, INT64, DType, from_numpy
+from kernelkit.ir.types import BOOL, FLOAT64, INT64, UINT64, DType, from_numpy
 
 Where = ast.AST | Span
 SYMBOLS: Final = {
@@ -96,7 +96,7 @@ def _typed_literal(ctx: Context, literal: Constant, dtype: DType) -> Constant:
         if not dtype.minimum <= value <= dtype.maximum:
             ctx.fail(
                 span, f"the integer {value} does not fit {dtype} ({dtype.minimum} to "
-                f"{dtype.maximum}); cast the other operand to a wider type, or mask the literal",
+                f"{dtype.maximum}); {_fitting(value, dtype)}",
             )  # fmt: skip
         return Constant(span, dtype, value)
     if isinstance(value, complex) and not dtype.is_complex:
@@ -137,10 +137,23 @@ def meet(ctx: Context, op: str, values: list[Scalar], where: Where) -> ScalarTyp
     return found
 
 
+def _fitting(value: int, dtype: DType) -> str:
+    """What to write in place of a literal that does not fit."""
+    if INT64.maximum < value <= UINT64.maximum and dtype == INT64:
+        return f"write np.uint64({value:#x})"
+    if value < 0 and not dtype.is_signed and -value <= dtype.maximum:
+        return (
+            f"write np.{dtype}({value & dtype.maximum:#x}) for the same bits, or use a signed type"
+        )
+    return "use a wider type, or mask the literal"
+
+
 # ---------------------------------------------------------------- operations
 def binary(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) -> Scalar:
     """left op right in the type in which they meet."""
     span = ctx.span(where)
+    if op in ("shl", "shr"):
+        right = _shift_count(ctx, left, right, where)
     met = meet(ctx, op, [left, right], where)
     if op == "truediv" and met.dtype.kind in "biu":
         met = ScalarType(FLOAT64, met.weak)
@@ -157,6 +170,19 @@ def binary(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) -> 
     a, b = cast(ctx, left, met.dtype, where), cast(ctx, right, met.dtype, where)
     expr = _folded(op, result, [a, b], span) or Binary(span, result, op, a, b)
     return Scalar(expr, met.weak)
+
+
+def _shift_count(ctx: Context, left: Scalar, right: Scalar, where: Where) -> Scalar:
+    """A count need not meet what it shifts: uint64 << int64 is uint64. A count outside the width
+    stays outside when it wraps."""
+    types = left.expr.type, right.expr.type
+    if left.weak or right.weak or UINT64 not in types or types[0] == types[1]:
+        return right
+    if not (
+        (types[0].is_integer and types[1].is_signed) or (types[0].is_signed and types[1].is_integer)
+    ):
+        return right
+    return Scalar(cast(ctx, right, types[0], where))
 
 
 def unary(ctx: Context, op: str, value: Scalar, where: Where) -> Scalar:

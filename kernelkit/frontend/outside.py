@@ -62,6 +62,21 @@ FUNCTIONS: Final[tuple[tuple[object, str], ...]] = (
 )
 
 
+_ALLOCATE: Final = "use local.array(shape, dtype) or shared.array(shape, dtype)"
+_BEFORE: Final = "call it outside and take its result as a global"
+#: NumPy's functions, with what to write instead.
+NUMPY: Final[dict[str, str]] = {
+    "absolute": "write abs", "abs": "write abs", "minimum": "write min", "maximum": "write max",
+    "zeros": _ALLOCATE, "ones": _ALLOCATE, "empty": _ALLOCATE, "full": _ALLOCATE,
+    "array": _ALLOCATE, "asarray": _ALLOCATE, "zeros_like": _ALLOCATE, "empty_like": _ALLOCATE,
+    "finfo": _BEFORE, "iinfo": _BEFORE, "dtype": _BEFORE, "arange": _BEFORE, "linspace": _BEFORE,
+    "power": "write **", "mod": "write %", "fmin": "write kk.fmin", "fmax": "write kk.fmax",
+    "where": "write a if condition else b", "clip": "write min(max(x, low), high)",
+    "arctan2": "write math.atan2", "arcsin": "write math.asin", "arccos": "write math.acos",
+    "arctan": "write math.atan", "rint": "write round",
+}  # fmt: skip
+
+
 def _refuse(ctx: Context, node: ast.AST) -> Value:
     what, instead = OUTSIDE.get(type(node), (f"`{ast.unparse(node)}`", "write it in simpler terms"))
     ctx.fail(node, f"{what} is not part of the language; {instead}")

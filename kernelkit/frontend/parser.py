@@ -26,11 +26,12 @@ from kernelkit.frontend import (
 )
 from kernelkit.frontend import names as _names
 from kernelkit.frontend.arguments import ArgType, ScalarArg, StaticArg, TupleArg
-from kernelkit.frontend.context import Context, Join, assigned_names
+from kernelkit.frontend.context import Context, Join, Refused, assigned_names
 from kernelkit.frontend.inline import function_state
 from kernelkit.frontend.promotion import ScalarType
 from kernelkit.frontend.source import SourceFunction
 from kernelkit.frontend.values import (
+    UNKNOWN,
     ArrayRef,
     Binding,
     Capture,
@@ -92,7 +93,10 @@ def _pass(ctx: Context, source: SourceFunction, arguments: Mapping[str, ArgType]
     assigned = set(assigned_names(source.tree.body))
     params: list[Symbol] = []
     for name, kind in arguments.items():
-        state.env[name] = _parameter(ctx, params, name, kind, name in assigned)
+        try:
+            state.env[name] = _parameter(ctx, params, name, kind, name in assigned)
+        except Refused:
+            state.env[name] = UNKNOWN
     ctx.block(source.tree.body)
     _widen(ctx, params)
     body = (*ctx.prologue, *ctx.out)
@@ -140,8 +144,8 @@ def _static(ctx: Context, name: str, value: object, assigned: bool) -> Binding:
     match value:
         case Scalar():
             # Held by a variable too, so that a debugger shows it and an assignment can change it.
-            bound = _names.bind(ctx, name, value, ctx.function.source.def_span)
-            return VarBinding(name, None if assigned else value) if bound else bound
+            _names.bind(ctx, name, value, ctx.function.source.def_span, keep_constant=not assigned)
+            return VarBinding(name, None if assigned else value)
         case TupleValue():
             items = [_static(ctx, f"{name}.{i}", v, assigned) for i, v in enumerate(value.items)]
             return TupleBinding(tuple(items), value.cls)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import linecache
 import types
 import weakref
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from typing import Any
 from kernelkit.errors import CompileError, Diagnostic, SourceError, Span
 
 _CACHE: weakref.WeakKeyDictionary[types.FunctionType, SourceFunction] = weakref.WeakKeyDictionary()
+
+
+#: The lines of the files of decorated functions, as they were then.
+_LINES: weakref.WeakKeyDictionary[types.FunctionType, list[str]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +86,16 @@ class SourceFunction:
         return {*self.fn.__globals__, *self.fn.__code__.co_freevars, *vars(builtins)}
 
 
+def remember(function: types.FunctionType) -> None:
+    """Keeps the lines of a function's file as they are now, when it is defined: by its first
+    launch the file may have been edited."""
+    file = function.__code__.co_filename
+    linecache.checkcache(file)
+    lines = linecache.getlines(file, function.__globals__)
+    if lines:
+        _LINES[function] = lines
+
+
 def read_source(fn: Callable[..., Any]) -> SourceFunction:
     """The source of a plain Python function.
 
@@ -103,7 +118,11 @@ def _read(function: types.FunctionType) -> SourceFunction:
         what = "a lambda cannot be a kernel or device function; write it with def"
         raise CompileError([Diagnostic(Span(file, line), what)])
     try:
-        lines, first_line = inspect.getsourcelines(function)
+        remembered = _LINES.get(function)
+        if remembered is None:
+            lines, first_line = inspect.getsourcelines(function)
+        else:
+            lines, first_line = inspect.getblock(remembered[line - 1 :]), line
     except (OSError, TypeError, IndentationError, SyntaxError):
         raise _unreadable(function) from None
     text = "".join(lines)

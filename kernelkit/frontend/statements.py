@@ -120,10 +120,21 @@ def _expr(ctx: Context, node: ast.Expr) -> bool:
         if isinstance(target, Static) and target.value is builtins.breakpoint:
             ctx.emit(Breakpoint(ctx.span(node)))
             return True
+    elif not any(isinstance(n, (ast.Call, ast.NamedExpr)) for n in ast.walk(node.value)):
+        _refuse_idle(ctx, node.value)
     start = len(ctx.out)
     ctx.expression(node.value)
     _drop_unused_result(ctx, start)
     return True
+
+
+def _refuse_idle(ctx: Context, node: ast.expr) -> None:
+    """A line that does nothing is a slip: a call without its parentheses, == for =."""
+    value, text = ctx.expression(node), ast.unparse(node)
+    if isinstance(value, Static) and callable(value.value):
+        ctx.fail(node, f"{text} on a line of its own does nothing; call it: {text}()")
+    instead = "write = to assign" if isinstance(node, ast.Compare) else "assign it, or leave it out"
+    ctx.fail(node, f"this line does nothing with its value; {instead}")
 
 
 def _drop_unused_result(ctx: Context, start: int) -> None:

@@ -415,3 +415,31 @@ def test_complex_does_not_become_real(refused):
 
     (found,) = refused(kernel, "float32[:]", np.complex64).diagnostics
     assert ".real" in found.message
+
+
+# ---------------------------------------------------------------- large constants, shifts
+def mixed(h, k=0x9E3779B97F4A7C15):
+    return (h ^ k) * k
+
+
+def test_constants_beyond_int64_take_the_uint64_they_meet(ir):
+    def kernel(a, seed):
+        golden = 0x9E3779B97F4A7C15
+        a[0] = mixed(a[1]) + golden
+        a[1] = seed
+
+    lines = ir(kernel, "uint64[:]", 0xCBF29CE484222325)
+    assert lines[-2:] == [
+        "a[0] = (mixed.1.h ^ 11400714819323198485u64) * 11400714819323198485u64"
+        " + 11400714819323198485u64",
+        "a[1] = 14695981039346656037u64",
+    ]
+
+
+def test_a_shift_count_may_have_any_integer_type(ir):
+    def kernel(a, b, n):
+        a[0] = a[1] << n
+        b[0] = b[1] >> a[2]
+
+    assert ir(kernel, "uint64[:]", "int64[:]", int) == [
+        "a[0] = a[1] << uint64(n)", "b[0] = b[1] >> int64(a[2])"]  # fmt: skip

@@ -283,3 +283,34 @@ def test_global_arrays_are_captured(fake: Any) -> None:
     out = np.zeros(1)
     look_up.on("python")[1, 1](out)
     assert out[0] == 2
+
+
+def test_the_source_is_that_of_the_definition(tmp_path: Any) -> None:
+    path = tmp_path / "edited.py"
+    text = "import kernelkit as kk\n\n@kk.kernel\ndef put(out):\n    out[0] = {}\n"
+    path.write_text(text.format(3))
+    scope: dict[str, Any] = {"__name__": "edited"}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    path.write_text(text.format(44444))  # after the import, before the first launch
+    out = np.zeros(1)
+    with kk.use("python"):
+        scope["put"][1, 1](out)
+    assert out[0] == 3
+
+
+def test_a_folded_array_that_changes_underneath_is_folded_again() -> None:
+    base = np.arange(3.0)
+    table = base[:]
+    table.setflags(write=False)
+
+    @kk.kernel
+    def put(out):
+        out[0] = table[2]
+
+    out = np.zeros(1)
+    with kk.use("python"):
+        put[1, 1](out)
+        assert out[0] == 2
+        base[2] = 77
+        put[1, 1](out)
+    assert out[0] == 77

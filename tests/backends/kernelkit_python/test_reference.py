@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -262,3 +264,22 @@ def test_two_launches_of_one_executable_can_nest(executable, monkeypatch):
     loaded.launch(config, (src, outer), None)
     assert outer.tolist() == [3, 2, 1, 0]
     assert inner.tolist() == [7, 6, 5, 4]
+
+
+def count_up(counter):
+    atomic.add(counter, 0, 1)
+
+
+def test_launches_from_several_threads_do_not_lose_updates(executable):
+    counter = np.zeros(1, np.int64)
+    loaded = executable(count_up, counter)
+    config = LaunchConfig((4, 1, 1), (32, 1, 1))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            runs = [pool.submit(loaded.launch, config, (counter,), None) for _ in range(40)]
+        assert all(run.exception() is None for run in runs)
+    finally:
+        sys.setswitchinterval(before)
+    assert counter[0] == 40 * 128
