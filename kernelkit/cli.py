@@ -193,6 +193,8 @@ def _demo(options: argparse.Namespace) -> int:
     _require(needed)
     if output is not None and not output.absolute().parent.is_dir():
         raise Failure(f"{output}: there is no directory {output.absolute().parent}")
+    if output is not None and options.image is not None and _same_file(options.image, output):
+        raise Failure(f"{output} is the image itself; name another file for the drawing: --output")
 
     from kernelkit.demo.images import ImageError, read_picture
     from kernelkit.demo.report import as_json, complaint, succeeded
@@ -213,13 +215,19 @@ def _demo(options: argparse.Namespace) -> int:
     return 0 if succeeded(outcomes) else 1
 
 
+def _same_file(image: Path, output: Path) -> bool:
+    return output.exists() and image.exists() and output.samefile(image)
+
+
 def _require(modules: Iterable[str]) -> None:
     """Fails if one of the demo's extras is not installed."""
     from importlib.util import find_spec
 
     missing = [DEMO_EXTRAS[name] for name in sorted(modules) if find_spec(name) is None]
     if missing:
-        raise Failure(f"the demo needs {' and '.join(missing)}: pip install 'kernelkit[demo]'")
+        raise Failure(
+            f"the demo needs {' and '.join(missing)}: pip install 'kernelkit[demo]' (in a clone: '-e .[demo]')"
+        )
 
 
 def _usable(wanted: list[str] | None) -> list[str]:

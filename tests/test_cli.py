@@ -308,3 +308,13 @@ def test_inspecting_a_file_does_not_hide_a_module(run, tmp_path):
     status, _, err = run("inspect", "json.py:saxpy", "1.5", "float32[:]", "float32[:]")
     assert (status, err) == (0, "")
     assert sys.modules["json"] is json
+
+
+def test_the_drawing_does_not_take_the_place_of_the_image(run, tmp_path):
+    image = tmp_path / "photo.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(image)
+    before = image.read_bytes()
+    status, _, complaint = run("demo", image, "--output", image)
+    assert status == 1
+    assert "is the image itself" in complaint
+    assert image.read_bytes() == before

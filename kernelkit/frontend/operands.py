@@ -105,7 +105,10 @@ _INSTEAD: tuple[tuple[Callable[[object], bool], str], ...] = (
     (lambda v: v is None, "test for it first: `if x is not None`"),
     (lambda v: isinstance(v, Dim3), "take its .x, .y or .z"),
     (lambda v: isinstance(v, list), "make it a tuple, or a read-only NumPy array"),
-    (lambda v: isinstance(v, str), "kernels work on numbers (math.inf and math.nan are some); print takes f-strings"),
+    (
+        lambda v: isinstance(v, str),
+        "kernels work on numbers (math.inf and math.nan are some); print takes f-strings",
+    ),
     (is_kernel, "a kernel cannot launch one: make it @kk.device and call it"),
     (callable, "call it"),
 )
