@@ -45,6 +45,8 @@ def _assign(ctx: Context, node: ast.Assign) -> bool:
     value = hinted(ctx, first, node.value)
     if len(node.targets) > 1 and isinstance(value, Scalar) and value.constant is None:
         value = Scalar(ctx.spill(value.expr), value.weak)
+    if len(node.targets) > 1 and isinstance(value, TupleValue):
+        (value,) = names.protect(ctx, [value], alone=True)
     for target in node.targets:
         assign_to(ctx, target, value, node)
     return True

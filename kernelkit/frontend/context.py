@@ -64,6 +64,9 @@ class Frame:
     continuable: bool
     used: bool = False  # something leaves it
     pending: dict[tuple[Frame, bool], Var] = field(default_factory=dict)
+    #: What names stand for where a break leaves it, and where a continue goes on with it.
+    breaks: list[dict[str, Binding]] = field(default_factory=list)
+    continues: list[dict[str, Binding]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -205,8 +208,10 @@ class Context:
         own = self.named is not None and self.named[0] is where
         base = self.function.prefix + (self.named[1] if own and self.named else default)
         clash = not own and default in self.function.local_names
+        # A number may have the name too, before it or after.
+        clash = clash or base in self.joins
         name, count = f"{base}.1" if clash else base, 1
-        while name in self.array_names:
+        while name in self.array_names or name in self.joins:
             count += 1
             name = f"{base}.{count}"
         self.array_names.add(name)
@@ -248,7 +253,9 @@ class Context:
         dtype = self.joins[key].type.dtype
         var = self.vars.get(key)
         if var is None or var.type != dtype:
-            var = self.vars[key] = Var(key, dtype)
+            # A name can be an array here and a number there; the IR has one symbol for each.
+            name = f"{key}.number" if key in self.array_names else key
+            var = self.vars[key] = Var(name, dtype)
         return var
 
     # ------------------------------------------------------------ leaving frames
@@ -322,15 +329,13 @@ def merge(envs: list[dict[str, Binding]], span: Span) -> dict[str, Binding]:
 
 def _merge(bindings: list[Binding | None], name: str, span: Span) -> Binding:
     present = [b for b in bindings if b is not None]
+    if len(present) == len(bindings) and all(b is present[0] for b in present):
+        return present[0]
     for binding in present:
         if isinstance(binding, Conflict) or binding is UNKNOWN:
             return binding
     if all(isinstance(b, VarBinding) for b in present):
-        first = present[0]
-        assert isinstance(first, VarBinding)
-        if len(present) == len(bindings) and all(b is first for b in present):
-            return first
-        return VarBinding(first.key)
+        return _without_constants(present[0])
     if len(present) < len(bindings):
         what = "assigned on only some of the ways that lead here; assign it before, on all of them"
         return Conflict(f"{name} is {_kind(present[0])} and {what}", span)
@@ -385,6 +390,15 @@ def _kind(binding: Binding) -> str:
             return f"the compile-time value {binding.value!r}"
         case _:
             return "unknown"
+
+
+@contextmanager
+def perhaps(ctx: Context, where: ast.AST) -> Iterator[None]:
+    """What is bound inside may be bound or not afterwards: a lazy operand."""
+    before = dict(ctx.function.env)
+    yield
+    if ctx.function.env != before:
+        ctx.function.env = merge([before, ctx.function.env], ctx.span(where))
 
 
 def attempt(evaluate: Callable[[], Any]) -> Any:

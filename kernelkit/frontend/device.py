@@ -6,6 +6,7 @@ Holds: what has an effect is emitted as a statement, its result read from a temp
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -57,6 +58,9 @@ from kernelkit.ir.types import (
 
 Args = list[Value]
 FULL_MASK: Final = 0xFFFFFFFF
+#: Local memory of one thread: 512 KiB, as on NVIDIA GPUs (CUDA C Programming Guide, table of
+#: technical specifications per compute capability).
+LOCAL_BYTES: Final = 512 * 1024
 
 
 def _register(*dotted: str) -> Callable[[Handler], Handler]:
@@ -116,6 +120,12 @@ def _array(ctx: Context, node: ast.Call, args: Args, kwargs: dict[str, Value]) -
         ctx.fail(
             node, f"{name} of shape {shape}; only shared.array(0, dtype) may be 0 long: it is the "
             "launch's dynamic shared memory",
+        )  # fmt: skip
+    size = math.prod(shape) * dtype.itemsize
+    if space is AddressSpace.LOCAL and size > LOCAL_BYTES:
+        ctx.fail(
+            node, f"{name} of {size} bytes; a thread has at most {LOCAL_BYTES} of its own: pass a "
+            "global array with a part for each thread",
         )  # fmt: skip
     kind = ArrayType(dtype, len(shape), "C", space)
     array = ArrayVar(ctx.array_name(space.value, node), kind, shape)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+from contextlib import nullcontext
 from typing import Any, Final
 
 from kernelkit.frontend import names, operators
 from kernelkit.frontend.builtins import laneid
-from kernelkit.frontend.context import EXPRESSIONS, Context, handles
+from kernelkit.frontend.context import EXPRESSIONS, Context, handles, perhaps
 from kernelkit.frontend.lazy import condition_of, lazily
 from kernelkit.frontend.operands import (
     costs,
@@ -17,6 +18,7 @@ from kernelkit.frontend.operands import (
     number,
     register,
     scalar,
+    static_truth,
 )
 from kernelkit.frontend.values import (
     UNKNOWN,
@@ -103,17 +105,20 @@ def _compare(ctx: Context, node: ast.Compare) -> Value:
     for i, op in enumerate(node.ops):
         start = len(ctx.out)
         with ctx.capture() as emitted:
-            right = ctx.expression(nodes[i + 1])
+            # The second operand is evaluated anyway; only those behind it are lazy.
+            with perhaps(ctx, node) if i else nullcontext():
+                right = ctx.expression(nodes[i + 1])
             if i + 1 < len(node.ops) and isinstance(right, Scalar) and costs(right.expr):
                 right = Scalar(ctx.spill(right.expr), right.weak)
         if result is None:
-            # The second operand is evaluated anyway; only those behind it are lazy.
             ctx.out.extend(emitted)
             if isinstance(left, Scalar) and disturbs(emitted, left.expr):
                 left = Scalar(ctx.spill(left.expr, start), left.weak)
             result = _compared(ctx, op, left, right, node, nodes[i : i + 2])
         else:
             with ctx.capture() as tail:
+                if isinstance(left, Scalar) and disturbs(emitted, left.expr):
+                    left = Scalar(ctx.spill(left.expr), left.weak)
                 ctx.out.extend(emitted)
                 more = _compared(ctx, op, left, right, node, nodes[i : i + 2])
             result = lazily(ctx, "and", result, more, tail, node)
@@ -146,7 +151,7 @@ def _compare_static(ctx: Context, op: ast.cmpop, left: Value, right: Value, node
     if isinstance(op, (ast.Is, ast.IsNot)):
         same = a is b
     elif isinstance(op, (ast.Eq, ast.NotEq)):
-        same = bool(a == b)
+        same = static_truth(ctx, a == b, node)
     else:
         ctx.fail(node, f"{describe(a)} and {describe(b)} cannot be ordered when compiling")
     return Constant(ctx.span(node), BOOL, same == isinstance(op, (ast.Is, ast.Eq)))

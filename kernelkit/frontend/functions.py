@@ -84,8 +84,9 @@ _CASTS: Final = {bool: BOOL, int: INT64, float: FLOAT64, complex: COMPLEX128}
 
 
 def _cast_dtype(function: Any) -> DType | None:
-    if function in (bool, int, float):
-        return _CASTS[function]
+    for cast, dtype in _CASTS.items():  # by identity: a dtype equals the type it stands for
+        if function is cast and cast is not complex:
+            return dtype
     if isinstance(function, np.dtype) or (
         isinstance(function, type) and issubclass(function, np.generic)
     ):

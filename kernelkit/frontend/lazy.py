@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from kernelkit.frontend import operators
-from kernelkit.frontend.context import EXPRESSIONS, Context, handles
+from kernelkit.frontend.context import EXPRESSIONS, Context, handles, merge, perhaps
 from kernelkit.frontend.operands import (
     costs,
     scalar,
+    static_truth,
 )
 from kernelkit.frontend.values import (
     UNKNOWN,
@@ -44,7 +46,8 @@ def condition_of(ctx: Context, node: ast.expr) -> Any:
         for operand in node.values[1:]:
             if isinstance(result, Constant) and bool(result.value) != (op == "and"):
                 return result
-            with ctx.capture() as emitted:
+            lazy = nullcontext() if isinstance(result, Constant) else perhaps(ctx, node)
+            with lazy, ctx.capture() as emitted:
                 right = condition_of(ctx, operand)
             result = lazily(ctx, op, result, right, emitted, node)
         return result
@@ -53,7 +56,7 @@ def condition_of(ctx: Context, node: ast.expr) -> Any:
         return inner if isinstance(inner, Unknown) else operators.negate(ctx, inner, node)
     value = ctx.expression(node)
     if isinstance(value, Static):
-        return Constant(ctx.span(node), BOOL, bool(value.value))
+        return Constant(ctx.span(node), BOOL, static_truth(ctx, value.value, node))
     if isinstance(value, TupleValue):
         return Constant(ctx.span(node), BOOL, bool(value.items))
     found = scalar(ctx, value, node, "a condition")
@@ -82,25 +85,25 @@ def _boolop(ctx: Context, node: ast.BoolOp) -> Value:
     op = "and" if isinstance(node.op, ast.And) else "or"
     result = ctx.expression(node.values[0])
     for operand in node.values[1:]:
-        known = _known_truth(result)
+        known = _known_truth(ctx, result, node)
         if known is not None:
             if known == (op == "or"):
                 return result
             result = ctx.expression(operand)
             continue
-        with ctx.capture() as emitted:
+        with perhaps(ctx, node), ctx.capture() as emitted:
             right = ctx.expression(operand)
         result = _deciding(ctx, op, result, right, emitted, node)
     return result
 
 
-def _known_truth(value: Value) -> bool | None:
+def _known_truth(ctx: Context, value: Value, node: ast.AST) -> bool | None:
     """Whether a value holds, where that is known when compiling."""
     match value:
         case Scalar():
             return None if value.constant is None else bool(value.constant)
         case Static():
-            return bool(value.value)
+            return static_truth(ctx, value.value, node)
         case TupleValue():
             return bool(value.items)
         case _:
@@ -149,14 +152,19 @@ def choose(
     """`then if condition else orelse`, with only the chosen arm evaluated."""
     if isinstance(condition, Constant):
         return then() if condition.value else orelse()
+    before = dict(ctx.function.env)
     with ctx.capture() as first:
         a = then()
+    after, ctx.function.env = ctx.function.env, before
     with ctx.capture() as second:
         b = orelse()
+    ctx.function.env = merge([after, ctx.function.env], ctx.span(node))
     if isinstance(condition, Unknown) or isinstance(a, Unknown) or isinstance(b, Unknown):
         return UNKNOWN
     if not (isinstance(a, Scalar) and isinstance(b, Scalar)):
         if _same_thing(a, b):
+            if first or second:
+                ctx.emit(If(ctx.span(node), condition, tuple(first), tuple(second)))
             return a
         ctx.fail(
             node, "the arms of this conditional expression are not both numbers; use if and else"

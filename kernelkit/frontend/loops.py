@@ -50,6 +50,8 @@ from kernelkit.ir.nodes import (
 )
 from kernelkit.ir.types import INT64
 
+Env = dict[str, Binding]
+
 
 class _Loop:
     """What a loop does to names: those its body binds anew are not what they were before it."""
@@ -69,12 +71,12 @@ class _Loop:
             if name in assigned and isinstance(binding, VarBinding):
                 ctx.function.env[name] = VarBinding(binding.key)
 
-    def done(self, extra: list[dict[str, Binding]] | None = None) -> None:
-        """Joins what names stood for before the loop and behind its body."""
+    def done(self, ends: list[Env], breaks: list[Env]) -> None:
+        """Joins what names stand for before the loop, where its body ends, and at its breaks."""
         ctx = self.ctx
-        after = ctx.function.env
         changed = {
             name
+            for after in ends
             for name, binding in self.before.items()
             if not isinstance(binding, (Conflict, Unknown))
             and not isinstance(after.get(name), (Conflict, Unknown))
@@ -84,7 +86,7 @@ class _Loop:
         if not changed <= known:
             known |= changed
             ctx.changed = True
-        ctx.function.env = merge([self.before, after], ctx.span(self.node))
+        ctx.function.env = merge([self.before, *ends, *breaks], ctx.span(self.node))
 
 
 def _breaks_out(body: list[ast.stmt]) -> bool:
@@ -111,9 +113,24 @@ def _with_else(
     frame = Frame(continuable=False)
     with ctx.framed(frame) as body:
         loop(frame)
-        ctx.block(node.orelse)
+        _meet(ctx, ctx.block(node.orelse), frame.breaks, node)
     ctx.close(frame, Scope(ctx.span(node), "", tuple(body)))
     return True
+
+
+def _body(ctx: Context, node: ast.For | ast.While, leaving: Frame, again: Frame) -> list[Env]:
+    """A loop's body; what names stand for where a round ends."""
+    ctx.function.loops.append((leaving, again))
+    falls = ctx.block(node.body)
+    ctx.function.loops.pop()
+    return [*([ctx.function.env] if falls else []), *again.continues]
+
+
+def _meet(ctx: Context, falls: bool, breaks: list[Env], node: ast.AST) -> None:
+    """What names stand for behind a scope: its end, if that is reached, and its breaks."""
+    ways = [*([ctx.function.env] if falls else []), *breaks]
+    if ways:
+        ctx.function.env = merge(ways, ctx.span(node))
 
 
 @handles(STATEMENTS, ast.For)
@@ -173,10 +190,8 @@ def _range_loop(ctx: Context, node: ast.For, outer: Frame | None) -> None:
     state, frame, span = _Loop(ctx, node), Frame(continuable=True), ctx.span(node.target)
     with ctx.framed(frame) as body:
         counter = _loop_target(ctx, node, span)
-        ctx.function.loops.append((outer or frame, frame))
-        ctx.block(node.body)
-        ctx.function.loops.pop()
-    state.done()
+        ends = _body(ctx, node, outer or frame, frame)
+    state.done(ends, [] if outer else frame.breaks)
     if isinstance(bounds, list):
         header = _header(ctx, node)
         ctx.close(frame, For(header, counter, bounds[0], bounds[1], bounds[2], tuple(body)))
@@ -214,10 +229,8 @@ def _while_loop(ctx: Context, node: ast.While, outer: Frame | None) -> None:
     with ctx.capture() as prelude:
         condition = attempt(lambda: condition_of(ctx, node.test))
     with ctx.framed(frame) as body:
-        ctx.function.loops.append((outer or frame, frame))
-        ctx.block(node.body)
-        ctx.function.loops.pop()
-    state.done()
+        ends = _body(ctx, node, outer or frame, frame)
+    state.done(ends, [] if outer else frame.breaks)
     if not isinstance(condition, Unknown):
         span = ctx.span(node.test)
         ctx.close(frame, While(span, tuple(prelude), condition, tuple(body)))
@@ -228,20 +241,24 @@ def _tuple_loop(ctx: Context, node: ast.For, value: TupleValue) -> None:
     leaves."""
     whole, span = Frame(continuable=False), ctx.span(node)
     # The tuple is there before the loop: what a round assigns does not change it.
+    falls = True
     items = names.protect(ctx, list(value.items), alone=True)
     with ctx.framed(whole) as rounds:
         for item in items:
             one = Frame(continuable=False)
             with ctx.framed(one) as body:
                 assign_to(ctx, node.target, item, node.target)
-                ctx.function.loops.append((whole, one))
-                ctx.block(node.body)
-                ctx.function.loops.pop()
+                ends = _body(ctx, node, whole, one)
             if one.used:
                 ctx.close(one, Scope(span, "", tuple(body)))
             else:
                 ctx.out.extend(body)
-        ctx.block(node.orelse)
+            falls = bool(ends)
+            if not falls:
+                break
+            ctx.function.env = merge(ends, span)
+        falls = falls and ctx.block(node.orelse)
+        _meet(ctx, falls, whole.breaks, node)
     if whole.used:
         ctx.close(whole, Scope(span, "", tuple(rounds)))
     else:
@@ -251,8 +268,11 @@ def _tuple_loop(ctx: Context, node: ast.For, value: TupleValue) -> None:
 @handles(STATEMENTS, ast.Break, ast.Continue)
 def _break_continue(ctx: Context, node: ast.Break | ast.Continue) -> bool:
     leaving, again = ctx.function.loops[-1]
+    here = dict(ctx.function.env)
     if isinstance(node, ast.Break):
+        leaving.breaks.append(here)
         ctx.leave(leaving, ctx.span(node))
     else:
+        again.continues.append(here)
         ctx.leave(again, ctx.span(node), again=again.continuable)
     return False

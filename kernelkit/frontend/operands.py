@@ -128,11 +128,25 @@ def in_order(ctx: Context, parts: Sequence[Callable[[], Value]]) -> list[Value]:
         if emitted:
             at = start
             for i, earlier in enumerate(found):
-                if isinstance(earlier, Scalar) and disturbs(emitted, earlier.expr):
-                    found[i] = Scalar(ctx.spill(earlier.expr, at), earlier.weak)
-                    at += 1
+                before = len(ctx.out)
+                found[i] = _kept(ctx, earlier, emitted, at)
+                at += len(ctx.out) - before
         found.append(value)
     return found
+
+
+def _kept(ctx: Context, value: Value, emitted: Sequence[Stmt], at: int) -> Value:
+    """The value, from before the statements that were emitted behind it."""
+    if isinstance(value, TupleValue):
+        items = []
+        for item in value.items:
+            before = len(ctx.out)
+            items.append(_kept(ctx, item, emitted, at))
+            at += len(ctx.out) - before
+        return TupleValue(tuple(items), value.cls)
+    if isinstance(value, Scalar) and disturbs(emitted, value.expr):
+        return Scalar(ctx.spill(value.expr, at), value.weak)
+    return value
 
 
 def evaluate(ctx: Context, nodes: Sequence[ast.expr]) -> list[Value]:
@@ -152,6 +166,14 @@ def disturbs(emitted: Sequence[Stmt], expr: Expr) -> bool:
         (loads and isinstance(s, _MEMORY_EFFECTS)) or not reads.isdisjoint(targets(s))
         for s in walk(tuple(emitted))
     )
+
+
+def static_truth(ctx: Context, value: object, node: ast.AST) -> bool:
+    """Whether a compile-time object holds; an array, for one, does not say."""
+    try:
+        return bool(value)
+    except Exception:
+        ctx.fail(node, f"{ast.unparse(node)} has no truth when compiling; compare its elements")
 
 
 def refuse_float(ctx: Context, value: Scalar, node: ast.AST, rule: str) -> NoReturn:

@@ -124,7 +124,8 @@ def _expr(ctx: Context, node: ast.Expr) -> bool:
         _refuse_idle(ctx, node.value)
     start = len(ctx.out)
     ctx.expression(node.value)
-    _drop_unused_result(ctx, start)
+    if isinstance(node.value, ast.Call):
+        _drop_unused_result(ctx, start)
     return True
 
 

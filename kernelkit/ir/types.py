@@ -97,7 +97,7 @@ def from_numpy(dtype: object) -> DType | None:
     """
     try:
         found = np.dtype(dtype)  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError):
         return None
     if not found.isnative or found.kind not in "biufc":
         return None
