@@ -20,7 +20,6 @@ from kernelkit.frontend.inline import call_function
 from kernelkit.frontend.operands import (
     evaluate,
     is_kernel,
-    scalar,
 )
 from kernelkit.frontend.outside import FUNCTIONS, NUMPY
 from kernelkit.frontend.values import (
@@ -40,7 +39,9 @@ DEVICE_NAMES: Final = {id(obj): name for name, obj in BUILTINS.items()}
 @handles(EXPRESSIONS, ast.Call)
 def call(ctx: Context, node: ast.Call) -> Value:
     if isinstance(node.func, ast.Attribute) and node.func.attr == "conjugate":
-        return _conjugate(ctx, node)
+        owner = ctx.expression(node.func.value)
+        if isinstance(owner, (Scalar, Unknown)):
+            return _conjugate(ctx, owner, node)
     target = ctx.expression(node.func)
     if isinstance(target, Unknown):
         return UNKNOWN
@@ -124,9 +125,7 @@ def _bound(
     return list(bound.arguments.values()), {}
 
 
-def _conjugate(ctx: Context, node: ast.Call) -> Value:
-    assert isinstance(node.func, ast.Attribute)
-    value = scalar(ctx, ctx.expression(node.func.value), node.func.value)
+def _conjugate(ctx: Context, value: Scalar | Unknown, node: ast.Call) -> Value:
     if isinstance(value, Unknown) or not value.expr.type.is_complex:
         return value
     return Scalar(

@@ -9,6 +9,7 @@ import ast
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from kernelkit.frontend import names, operators
 from kernelkit.frontend.builtins import Dim3, laneid
@@ -52,7 +53,7 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Value:
                 ctx.fail(node, f"{dim!r} has no attribute {node.attr}; it has .x, .y and .z")
             return register(ctx, dim._name, "xyz".index(node.attr), node)
         case Static():
-            if getattr(owner.value, node.attr, None) is laneid:
+            if isinstance(owner.value, ModuleType) and vars(owner.value).get(node.attr) is laneid:
                 return register(ctx, "laneid", 0, node)
             return names.attribute(ctx, owner.value, node.attr, node)
         case ArrayRef():

@@ -18,7 +18,7 @@ from kernelkit.frontend.operands import (
     number,
     register,
     scalar,
-    static_truth,
+    static_equal,
 )
 from kernelkit.frontend.values import (
     UNKNOWN,
@@ -151,7 +151,7 @@ def _compare_static(ctx: Context, op: ast.cmpop, left: Value, right: Value, node
     if isinstance(op, (ast.Is, ast.IsNot)):
         same = a is b
     elif isinstance(op, (ast.Eq, ast.NotEq)):
-        same = static_truth(ctx, a == b, node)
+        same = static_equal(ctx, a, b, node)
     else:
         ctx.fail(node, f"{describe(a)} and {describe(b)} cannot be ordered when compiling")
     return Constant(ctx.span(node), BOOL, same == isinstance(op, (ast.Is, ast.Eq)))

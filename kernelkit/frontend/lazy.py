@@ -170,15 +170,17 @@ def choose(
             node, "the arms of this conditional expression are not both numbers; use if and else"
         )
     met = operators.meet(ctx, "if-else", [a, b], node)
+    # Which of two integer literals it is shows only when it runs: no telling whether it fits.
+    weak = met.weak and not met.dtype.is_integer
     span = ctx.span(node)
     with ctx.capture() as casts:
         x, y = (operators.cast(ctx, v, met.dtype, node) for v in (a, b))
     assert not casts
     if not first and not second:
-        return Scalar(Select(span, met.dtype, condition, x, y), met.weak)
+        return Scalar(Select(span, met.dtype, condition, x, y), weak)
     var = ctx.temporary(met.dtype)
     ctx.emit(If(span, condition, (*first, Assign(span, var, x)), (*second, Assign(span, var, y))))
-    return Scalar(Read(span, met.dtype, var), met.weak)
+    return Scalar(Read(span, met.dtype, var), weak)
 
 
 def _same_thing(a: Value, b: Value) -> bool:

@@ -208,6 +208,8 @@ def attribute(ctx: Context, owner: object, name: str, node: ast.Attribute) -> Va
     except AttributeError:
         what = getattr(owner, "__name__", None) or repr(owner)
         ctx.fail(node, f"{what} has no attribute {name}{nearest(name, dir(owner))}")
+    except Exception as error:
+        ctx.fail(node, f"{ast.unparse(node)} raised {type(error).__name__} when compiling: {error}")
     module = getattr(owner, "__name__", "") if isinstance(owner, types.ModuleType) else ""
     if module.partition(".")[0] in ("numba", "numba_cuda"):
         _refuse_numba(ctx, ast.unparse(node), node)
@@ -235,7 +237,7 @@ def bind(
         case Scalar():
             ctx.join(key, value.type, span)
             var = ctx.var(key)
-            if keep_constant and ctx.joins[key].type.weak and _beyond(value.constant):
+            if keep_constant and value.weak and var.type == INT64 and _beyond(value.constant):
                 # 0x9E3779B97F4A7C15 fits no int64, but it will fit the uint64 that it meets.
                 return VarBinding(key, value)
             ctx.emit(Assign(span, var, operators.cast(ctx, value, var.type, where)))

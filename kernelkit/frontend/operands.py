@@ -176,6 +176,14 @@ def static_truth(ctx: Context, value: object, node: ast.AST) -> bool:
         ctx.fail(node, f"{ast.unparse(node)} has no truth when compiling; compare its elements")
 
 
+def static_equal(ctx: Context, a: object, b: object, node: ast.AST) -> bool:
+    """Whether two compile-time objects are equal."""
+    try:
+        return bool(a == b)
+    except Exception:
+        ctx.fail(node, f"{ast.unparse(node)} cannot be told when compiling; compare numbers")
+
+
 def refuse_float(ctx: Context, value: Scalar, node: ast.AST, rule: str) -> NoReturn:
     """`rule`, and what to write; for a name also what made it a float."""
     text = ast.unparse(node)

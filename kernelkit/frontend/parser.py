@@ -78,12 +78,22 @@ def parse(source: SourceFunction, arguments: Mapping[str, ArgType], options: Opt
     for _ in range(_PASSES):
         ctx = Context(options, joins, rebound)
         kernel = _pass(ctx, source, arguments)
-        if not ctx.changed:
+        if not ctx.changed and not _settle_counters(joins):
             found = ctx.diagnostics or ctx.unknown
             if found:
                 raise CompileError(found)
             return Parsed(kernel, tuple(ctx.captures.values()))
     raise InternalError(f"the types of {source.name} do not settle")
+
+
+def _settle_counters(joins: dict[str, Join]) -> bool:
+    """Names that only ever took integer literals are int64, and strong: while their type was open
+    they could become what they meet, but a counter must not wrap because a uint8 stands beside it.
+    Whether there were any."""
+    counters = [j for j in joins.values() if j.type.weak and j.type.dtype.is_integer]
+    for join in counters:
+        join.type = ScalarType(join.type.dtype)
+    return bool(counters)
 
 
 def _pass(ctx: Context, source: SourceFunction, arguments: Mapping[str, ArgType]) -> Kernel:

@@ -443,3 +443,67 @@ def test_a_shift_count_may_have_any_integer_type(ir):
 
     assert ir(kernel, "uint64[:]", "int64[:]", int) == [
         "a[0] = a[1] << uint64(n)", "b[0] = b[1] >> int64(a[2])"]  # fmt: skip
+
+
+# ---------------------------------------------------------------- counters
+def test_a_counter_is_int64_whatever_stands_beside_it(ir):
+    def root(a, out):
+        r = 0
+        while r * r < a[0]:
+            r += 1
+        out[0] = r
+
+    assert "while r * r < int64(a[0]):" in ir(root, "uint8[:]", "int64[:]")
+
+
+def test_a_name_that_meets_a_type_takes_it(ir):
+    def kernel(a, out):
+        h = 0
+        for i in range(len(a)):
+            h = h ^ a[i]
+        out[0] = h
+
+    assert ir(kernel, "uint64[:]", "uint64[:]")[0] == "h: uint64 = 0u64"
+
+
+def test_a_choice_of_literals_is_int64(ir):
+    def kernel(a, out):
+        out[0] = a[0] + (300 if a[1] > 0 else 1)
+        out[1] = a[0] * (0.5 if a[1] > 0 else 1.5)
+
+    lines = ir(kernel, "uint8[:]", "int64[:]")
+    assert lines[0] == "out[0] = int64(a[0]) + (300 if a[1] > 0u8 else 1)"
+
+
+def test_what_compile_time_objects_raise_is_reported(refused):
+    class Odd:
+        @property
+        def value(self):
+            raise RuntimeError("boo")
+
+        def __eq__(self, other):
+            raise RuntimeError("boo")
+
+    odd = Odd()
+
+    def read(a):
+        a[0] = odd.value
+
+    def compared(a):
+        a[0] = 1 if odd == 3 else 2
+
+    assert "raised RuntimeError" in str(refused(read, "float32[:]"))
+    assert "compare numbers" in str(refused(compared, "float32[:]"))
+
+
+def conjugate(x):
+    return x + 1
+
+
+def test_a_function_named_conjugate_is_called(ir):
+    module = SimpleNamespace(conjugate=conjugate)
+
+    def kernel(a):
+        a[0] = module.conjugate(a[1])
+
+    assert ir(kernel, "float32[:]")[-1] == "a[0] = conjugate.1.x + 1.0f32"
