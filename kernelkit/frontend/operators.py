@@ -174,7 +174,7 @@ def binary(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) -> 
 
 def _shift_count(ctx: Context, left: Scalar, right: Scalar, where: Where) -> Scalar:
     """A count need not meet what it shifts: uint64 << int64 is uint64. A count outside the width
-    stays outside when it wraps."""
+    stays outside."""
     types = left.expr.type, right.expr.type
     if left.weak or right.weak or UINT64 not in types or types[0] == types[1]:
         return right
@@ -182,6 +182,9 @@ def _shift_count(ctx: Context, left: Scalar, right: Scalar, where: Where) -> Sca
         (types[0].is_integer and types[1].is_signed) or (types[0].is_signed and types[1].is_integer)
     ):
         return right
+    if types[1] == UINT64:  # into fewer bits, so what is outside must be brought nearer first
+        width = Scalar(Constant(ctx.span(where), UINT64, 64))
+        right = binary(ctx, "min", right, width, where)
     return Scalar(cast(ctx, right, types[0], where))
 
 
