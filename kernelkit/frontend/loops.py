@@ -79,7 +79,7 @@ class _Loop:
             for after in ends
             for name, binding in self.before.items()
             if not isinstance(binding, (Conflict, Unknown))
-            and not isinstance(after.get(name), (Conflict, Unknown))
+            and not isinstance(after.get(name), Unknown)
             and not same_binding(binding, after.get(name, binding))
         }
         known = ctx.rebound.setdefault(self.key, set())

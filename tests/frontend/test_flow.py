@@ -140,9 +140,18 @@ def rebound_before_continue(a, b, out):
         p = a[0]
 
 
+def rebound_in_a_branch_of_a_loop(a, b, out):
+    p = a[0]
+    for i in range(3):
+        out[i] = p[0]
+        if i > 0:
+            p = b
+
+
 @pytest.mark.parametrize(
     "function",
     [
+        rebound_in_a_branch_of_a_loop,
         rebound_before_a_break,
         rebound_in_a_lazy_operand,
         rebound_before_continue,
