@@ -172,6 +172,31 @@ def test_fma_rounds_once(run: Runner, rng: np.random.Generator, dtype: str) -> N
     assert_bits_equal(out, fused(a, b, c))
 
 
+def of_float(x, bits, out):
+    i = kk.grid(1)
+    if i < x.size:
+        bits[i] = kk.float_as_int(x[i])
+        out[i] = kk.int_as_float(bits[i] ^ -2147483648)
+
+
+def of_double(x, bits, out):
+    i = kk.grid(1)
+    if i < x.size:
+        bits[i] = kk.double_as_longlong(x[i])
+        out[i] = kk.longlong_as_double(bits[i] ^ -9223372036854775808)
+
+
+@pytest.mark.parametrize("dtype", by_dtype(["float32", "float64"]))
+def test_floats_as_bits(run: Runner, rng: np.random.Generator, dtype: str) -> None:
+    kernel = kk.kernel(of_float if dtype == "float32" else of_double)
+    x = sample(rng, dtype, COUNT)
+    x = x[~np.isnan(x)]  # The bits of a NaN are not kept everywhere.
+    signed = x.view(x.dtype.str.replace("f", "i"))
+    found, negated = run.arrays(kernel, 4, 32, x, np.zeros_like(signed), poison(x.size, dtype))[1:]
+    np.testing.assert_array_equal(found, signed)
+    assert_bits_equal(negated, -x)
+
+
 @kk.kernel
 def polynomial(x, y, out):
     i = kk.grid(1)

@@ -368,6 +368,30 @@ def brev(x: T, /) -> T:
 
 
 @_device()
+def float_as_int(x: Any, /) -> int:
+    """int32: the bits of a float32."""
+    _outside("float_as_int")
+
+
+@_device()
+def int_as_float(x: int, /) -> Any:
+    """The float32 that has the bits of an int32."""
+    _outside("int_as_float")
+
+
+@_device()
+def double_as_longlong(x: Any, /) -> int:
+    """int64: the bits of a float64."""
+    _outside("double_as_longlong")
+
+
+@_device()
+def longlong_as_double(x: int, /) -> Any:
+    """The float64 that has the bits of an int64."""
+    _outside("longlong_as_double")
+
+
+@_device()
 def fma(a: Any, b: Any, c: Any, /) -> Any:
     """a * b + c, rounded once."""
     _outside("fma")
@@ -423,9 +447,9 @@ else:
 #: The names that kernelkit re-exports.
 __all__ = [
     "activemask", "all_sync", "any_sync", "atomic", "ballot_sync", "blockDim", "blockIdx", "brev",
-    "cbrt", "clz", "const", "constexpr", "eq_sync", "ffs", "fma", "fmax", "fmin", "grid", "gridDim",
-    "gridsize", "laneid", "lanemask_lt", "local", "match_all_sync", "match_any_sync", "popc",
-    "rsqrt", "selp", "shared", "shfl_down_sync", "shfl_sync", "shfl_up_sync", "shfl_xor_sync",
+    "cbrt", "clz", "const", "constexpr", "double_as_longlong", "eq_sync", "ffs", "float_as_int",
+    "fma", "fmax", "fmin", "grid", "gridDim", "gridsize", "int_as_float", "laneid", "lanemask_lt",
+    "local", "longlong_as_double", "match_all_sync", "match_any_sync", "popc", "rsqrt", "selp", "shared", "shfl_down_sync", "shfl_sync", "shfl_up_sync", "shfl_xor_sync",
     "syncthreads", "syncthreads_and", "syncthreads_count", "syncthreads_or", "syncwarp",
     "threadIdx", "threadfence", "threadfence_block", "threadfence_system", "uniform", "warpsize",
 ]  # fmt: skip

@@ -47,6 +47,8 @@ from kernelkit.ir.nodes import (
 )
 from kernelkit.ir.types import (
     BOOL,
+    FLOAT32,
+    FLOAT64,
     INT32,
     INT64,
     UINT32,
@@ -58,6 +60,11 @@ from kernelkit.ir.types import (
 
 Args = list[Value]
 FULL_MASK: Final = 0xFFFFFFFF
+#: The functions that take a number's bits for those of another type, and what each takes.
+BITS_OF: Final = {
+    "float_as_int": FLOAT32, "int_as_float": INT32,
+    "double_as_longlong": FLOAT64, "longlong_as_double": INT64,
+}  # fmt: skip
 #: Local memory of one thread: 512 KiB, as on NVIDIA GPUs (CUDA C Programming Guide, table of
 #: technical specifications per compute capability).
 LOCAL_BYTES: Final = 512 * 1024
@@ -362,6 +369,18 @@ def _one(ctx: Context, node: ast.Call, args: Args, kwargs: dict[str, Value]) -> 
         return UNKNOWN
     expr = operators.apply(ctx, _name(ctx, node), [operators.settle(ctx, found[0], node)], node)
     return Scalar(expr, found[0].weak and expr.type == found[0].expr.type)
+
+
+@_register(*BITS_OF)
+def _bits(ctx: Context, node: ast.Call, args: Args, kwargs: dict[str, Value]) -> Value:
+    found = scalars(ctx, node, args)
+    if found is None:
+        return UNKNOWN
+    name, value = _name(ctx, node), found[0]
+    wanted = BITS_OF[name]
+    fits = value.weak and (wanted.is_float or value.expr.type.is_integer)
+    operand = operators.cast(ctx, value, wanted, node) if fits else value.expr
+    return Scalar(operators.apply(ctx, name, [operand], node))
 
 
 @_register("fma", "cbrt", "rsqrt")

@@ -275,17 +275,21 @@ def intrinsic(
     return Scalar(expr, met.weak and expr.type == met.dtype)
 
 
+#: What functions take that do not take every real number.
+_TAKES: Final = {
+    **dict.fromkeys(("popc", "clz", "ffs", "brev"), "it takes integers"),
+    "float_as_int": "write np.float32(x)", "int_as_float": "write np.int32(x)",
+    "double_as_longlong": "write np.float64(x)", "longlong_as_double": "write np.int64(x)",
+}  # fmt: skip
+
+
 def apply(ctx: Context, function: str, args: list[Expr], where: Where) -> Expr:
     """An intrinsic on operands that have their types."""
     span = ctx.span(where)
     result = scalar.result_type(function, *(a.type for a in args))
     if result is None:
         types = ", ".join(str(a.type) for a in args)
-        hint = (
-            "it takes integers"
-            if function in ("popc", "clz", "ffs", "brev")
-            else "it takes real numbers"
-        )
+        hint = _TAKES.get(function, "it takes real numbers")
         ctx.fail(where, f"{function} is not defined for ({types}); {hint}")
     constant = None if function == "uniform" else _folded(function, result, args, span)
     return constant or Intrinsic(span, result, function, tuple(args))

@@ -153,6 +153,7 @@ _TEMPLATES: Final[dict[str, Callable[[DType, Sequence[str]], str]]] = {
         name: lambda t, a, name=name: f"_k_{name}({', '.join(a)})"  # type: ignore[misc]
         for name in (
             "ffs", "fmin", "fmax", "isnan", "isinf", "isfinite", "nextafter", "frexp_exponent",
+            "float_as_int", "int_as_float", "double_as_longlong", "longlong_as_double",
         )
     },
 }  # fmt: skip

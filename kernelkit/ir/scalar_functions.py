@@ -64,6 +64,11 @@ def _gives(kinds: str, result: DType) -> Rule:
     return lambda types: result if types[0].kind in kinds else None
 
 
+def _bits_of(source: DType, result: DType) -> Rule:
+    """One operand of this type; the result has another of the same width."""
+    return lambda types: result if types[0] == source else None
+
+
 def _component(types: tuple[DType, ...]) -> DType | None:
     return types[0].component if types[0].is_complex else None
 
@@ -135,6 +140,10 @@ def _table() -> dict[str, Function]:
         ("fma", 3, float_rule, "a * b + c, rounded once.", 0.5),
         ("fmin", 2, _same("iuf"), "a if a <= b or b is NaN, else b.", 0),
         ("fmax", 2, _same("iuf"), "a if a >= b or b is NaN, else b.", 0),
+        ("float_as_int", 1, _bits_of(FLOAT32, INT32), "The bits of a float32 as an int32.", 0),
+        ("int_as_float", 1, _bits_of(INT32, FLOAT32), "The float32 that has these bits.", None),
+        ("double_as_longlong", 1, _bits_of(FLOAT64, INT64), "The bits of a float64 as an int64.", 0),
+        ("longlong_as_double", 1, _bits_of(INT64, FLOAT64), "The float64 that has these bits.", None),
         ("selp", 3, _chosen, "a if condition else b, with both evaluated.", None),
         ("popc", 1, _gives("iu", INT32), "The number of bits set.", None),
         ("clz", 1, _gives("iu", INT32), "The number of leading zero bits; the width for 0.", None),

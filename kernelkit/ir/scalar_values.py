@@ -202,6 +202,23 @@ def _fma_float16(a: Value, b: Value, c: Value) -> Value:
     return _ONE16 * float(_fma_float32(a, b, c))
 
 
+# ---------------------------------------------------------------- floats as bits
+def _float_as_int(x: Value) -> int:
+    return int(x.view(np.int32))
+
+
+def _int_as_float(x: int) -> Value:
+    return np.int32(x).view(np.float32)
+
+
+def _double_as_longlong(x: Value) -> int:
+    return int(x.view(np.int64))
+
+
+def _longlong_as_double(x: int) -> Value:
+    return np.int64(x).view(np.float64)
+
+
 # ---------------------------------------------------------------- the names
 def _integer_names() -> dict[str, Any]:
     names: dict[str, Any] = {}
@@ -231,6 +248,9 @@ def _value_names() -> dict[str, Any]:
         "_k_complex64": np.complex64, "_k_complex128": np.complex128,
         "_k_fma_float16": _fma_float16, "_k_fma_float32": _fma_float32,
         "_k_fma_float64": _fma_float64,
+        "_k_float_as_int": _float_as_int, "_k_int_as_float": _int_as_float,
+        "_k_double_as_longlong": _double_as_longlong,
+        "_k_longlong_as_double": _longlong_as_double,
     }  # fmt: skip
     for name in ("complex64", "complex128"):
         names[f"_k_mul_{name}"], names[f"_k_truediv_{name}"] = _complex(DTYPES[name])

@@ -98,7 +98,7 @@ def test_functions_are_defined_for_their_kinds() -> None:
     others = {
         **dict.fromkeys(integers, "iu"), **dict.fromkeys(("fmin", "fmax"), "iuf"),
         **dict.fromkeys(("real", "imag", "conj"), "c"),
-        "ldexp": "i", "selp": "biufc", "uniform": "biufc", "complex": "f",
+        "int_as_float": "i", "longlong_as_double": "i", "ldexp": "i", "selp": "biufc", "uniform": "biufc", "complex": "f",
     }  # fmt: skip
     assert taken == {name: others.get(name, "f") for name in scalar.FUNCTIONS}
 
@@ -113,6 +113,9 @@ def test_functions_are_defined_for_their_kinds() -> None:
         ("complex", (FLOAT32, FLOAT64), None), ("ldexp", (FLOAT32, INT64), FLOAT32),
         ("ldexp", (FLOAT32, INT32), None), ("selp", (BOOL, INT8, INT8), INT8),
         ("selp", (INT8, INT8, INT8), None), ("selp", (BOOL, INT8, INT32), None),
+        ("float_as_int", (FLOAT32,), INT32), ("float_as_int", (FLOAT64,), None),
+        ("int_as_float", (INT32,), FLOAT32), ("int_as_float", (INT64,), None),
+        ("double_as_longlong", (FLOAT64,), INT64), ("longlong_as_double", (INT64,), FLOAT64),
         ("fma", (FLOAT32,) * 3, FLOAT32), ("fma", (FLOAT32,) * 2, None), ("sqrt", (INT32,), None),
         ("add", (INT32,), None), ("neg", (INT32, INT32), None), ("lt", (INT32, INT64), None),
         ("no such operation", (INT32,), None),

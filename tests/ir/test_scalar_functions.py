@@ -20,6 +20,7 @@ from kernelkit.ir.types import (
     FLOAT16,
     FLOAT32,
     FLOAT64,
+    INT32,
     INT64,
     DType,
 )
@@ -200,6 +201,21 @@ def test_fmin_and_fmax_of_integers(name: str, dtype: DType) -> None:
     assert_bits_equal(elementwise(name, (dtype, dtype), a, b), function(a, b))
 
 
+# ---------------------------------------------------------------- floats as bits
+@pytest.mark.parametrize(
+    ("name", "source", "result"),
+    [
+        ("float_as_int", FLOAT32, INT32), ("int_as_float", INT32, FLOAT32),
+        ("double_as_longlong", FLOAT64, INT64), ("longlong_as_double", INT64, FLOAT64),
+    ],
+)  # fmt: skip
+def test_bits_as_another_type(name: str, source: DType, result: DType) -> None:
+    values = samples(source)
+    found = elementwise(name, (source,), values)
+    assert found.dtype == result.numpy
+    assert found.tobytes() == values.tobytes()
+
+
 # ---------------------------------------------------------------- any type
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
 def test_selp_and_uniform(dtype: DType) -> None:
@@ -223,7 +239,8 @@ def test_complex_parts(dtype: DType) -> None:
 
 def test_every_exact_function_is_tested_here() -> None:
     others = (
-        "ldexp remainder fma fmin fmax popc clz ffs brev selp uniform real imag conj complex"
+        "ldexp remainder fma fmin fmax popc clz ffs brev selp uniform real imag conj complex "
+        "float_as_int int_as_float double_as_longlong longlong_as_double"
     ).split()
     exact = {name for name, f in scalar.FUNCTIONS.items() if f.ulp is None or f.ulp <= 0.5}
     assert exact == {*EXACT, *others}
