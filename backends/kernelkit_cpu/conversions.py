@@ -1,0 +1,104 @@
+"""The casts of the scalar table.
+
+In: a value's registers and its type. Out: those of the value as another type. Holds: integers wrap,
+floats saturate on the way to integers (NaN gives 0), what becomes a float is rounded once, to bool
+is `!= 0`.
+"""
+
+from __future__ import annotations
+
+from kernelkit.ir.types import DType
+from kernelkit_cpu.halves import narrow, narrow_double, widen
+from kernelkit_cpu.instructions import Code
+from kernelkit_cpu.text import Operand
+from kernelkit_cpu.types import Parts, register, suffix
+
+
+def cast(code: Code, source: DType, target: DType, value: Parts) -> Parts:
+    """A cast between any two types that the table has one for."""
+    if source == target:
+        return value
+    if target.kind == "b":
+        return (_to_bool(code, source, value),)
+    if target.is_complex:
+        component = target.component
+        if source.is_complex:
+            return tuple(_real(code, source.component, component, part) for part in value)
+        real = _real(code, source, component, value[0])
+        return real, code.number(register(component), 0.0)
+    if source.is_complex:
+        raise ValueError(f"no cast from {source} to {target}; take .real or abs()")
+    return (_real(code, source, target, value[0]),)
+
+
+def _to_bool(code: Code, source: DType, value: Parts) -> Operand:
+    if source.is_complex:
+        real, imaginary = (_to_bool(code, source.component, (part,)) for part in value)
+        return code.op("or", "i1", real, imaginary)
+    kind = register(source)
+    if source.is_integer:
+        return code.icmp("ne", kind, value[0], code.number(kind, 0))
+    if source.bits == 16:
+        bits = code.convert("bitcast", "half", value[0], "i16")
+        size = code.op("and", "i16", bits, code.number("i16", 0x7FFF))
+        return code.icmp("ne", "i16", size, code.number("i16", 0))
+    return code.fcmp("une", kind, value[0], code.number(kind, 0.0))
+
+
+def _real(code: Code, source: DType, target: DType, value: Operand) -> Operand:
+    """Between numbers that are not complex; from bool too."""
+    if source == target:
+        return value
+    if target.is_float:
+        return _to_float(code, source, target, value)
+    kind = register(target)
+    if source.is_float:
+        return _saturated(code, source, target, value)
+    return code.resized(register(source), value, kind, source.is_signed)
+
+
+# ---------------------------------------------------------------- to floats
+def _to_float(code: Code, source: DType, target: DType, value: Operand) -> Operand:
+    kind = register(target)
+    if source.kind == "b":
+        return code.select(kind, value, code.number(kind, 1.0), code.number(kind, 0.0))
+    if source.is_float:
+        return _resized(code, source, target, value)
+    if target.bits == 16:
+        return _integer_to_half(code, source, value)
+    name = "sitofp" if source.is_signed else "uitofp"
+    return code.convert(name, register(source), value, kind)
+
+
+def _resized(code: Code, source: DType, target: DType, value: Operand) -> Operand:
+    if source.bits == 16:
+        value = widen(code, value)
+        return value if target.bits == 32 else code.convert("fpext", "float", value, "double")
+    if target.bits == 16:
+        return (narrow if source.bits == 32 else narrow_double)(code, value)
+    name = "fpext" if target.bits > source.bits else "fptrunc"
+    return code.convert(name, register(source), value, register(target))
+
+
+def _integer_to_half(code: Code, source: DType, value: Operand) -> Operand:
+    """From 65520 on all is infinite, so that what is cut to 24 bits is still rounded once."""
+    kind, limit = register(source), 1 << 17
+    if source.bits > 16:
+        if source.is_signed:
+            value = code.intrinsic("smax", kind, value, code.number(kind, -limit))
+        least = "smin" if source.is_signed else "umin"
+        value = code.intrinsic(least, kind, value, code.number(kind, limit))
+    signed = source.is_signed or source.bits < 32
+    wide = code.resized(kind, value, "i32", source.is_signed)
+    return narrow(code, code.convert("sitofp" if signed else "uitofp", "i32", wide, "float"))
+
+
+# ---------------------------------------------------------------- floats to integers
+def _saturated(code: Code, source: DType, target: DType, value: Operand) -> Operand:
+    kind = register(source)
+    if source.bits == 16:
+        value, kind = widen(code, value), "float"
+    name = "fptosi" if target.is_signed else "fptoui"
+    result = register(target)
+    full = f"llvm.{name}.sat.{suffix(result, code.lanes)}.{suffix(kind, code.lanes)}"
+    return code.text.call(full, code.kind(result), [(code.kind(kind), value)])

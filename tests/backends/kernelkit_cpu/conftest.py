@@ -1,0 +1,118 @@
+"""Scalar operations written by the CPU back end, run over whole arrays."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from kernelkit.ir.types import DType
+from kernelkit_cpu.llvm import Loaded, load_object, optimise_and_compile
+from kernelkit_cpu.operations import Operations
+from kernelkit_cpu.targets import CpuTarget
+from kernelkit_cpu.text import Module, Text
+from kernelkit_cpu.types import Parts, memory, parts, register
+
+Array = npt.NDArray[Any]
+#: Writes the operation: the registers of the operands -> those of the result.
+Write = Callable[[Operations, list[Parts], int], Parts]
+
+
+@dataclass
+class Batch:
+    """Many operations in one module, for one target and so many lanes. Each becomes a function that
+    works through arrays: call it by the number that `add` gave."""
+
+    target: CpuTarget
+    lanes: int
+    contract: bool = False
+
+    def __post_init__(self) -> None:
+        self.module = Module()
+        self.types: list[tuple[tuple[DType, ...], DType]] = []
+        self.loaded: Loaded | None = None
+
+    def add(self, sources: Sequence[DType], result: DType, write: Write) -> int:
+        number, text = len(self.types), Text(self.module)
+        self.types.append((tuple(sources), result))
+        pointers = [
+            [f"%p{i}.{j}" for j in range(parts(t))] for i, t in enumerate((result, *sources))
+        ]
+        index = text.alloca("i64")
+        text.store("i64", "0", index)
+        test, body, end = (text.label(hint) for hint in ("test", "body", "end"))
+        text.start(test)
+        i = text.load("i64", index)
+        text.branch(text.let(f"icmp ult i64 {i}, %n"), body, end)
+        text.start(body)
+        operands = [
+            tuple(self._load(text, dtype, place, i) for place in places)
+            for dtype, places in zip(sources, pointers[1:], strict=True)
+        ]
+        found = write(Operations(text, self.target, self.contract), operands, self.lanes)
+        assert len(found) == parts(result)
+        for part, place in zip(found, pointers[0], strict=True):
+            self._store(text, result, part, place, i)
+        text.store("i64", text.let(f"add i64 {i}, {self.lanes or 1}"), index)
+        text.jump(test)
+        text.start(end)
+        text.finish()
+        arguments = ", ".join(f"ptr noalias {each}" for place in pointers for each in place)
+        text.function(f"void @f{number}({arguments}, i64 %n)")
+        return number
+
+    def _load(self, text: Text, dtype: DType, base: str, index: str) -> str:
+        place = text.at(memory(dtype), base, index)
+        kind = memory(dtype, self.lanes)
+        value = text.load(kind, place, dtype.component.itemsize)
+        if dtype.kind != "b":
+            return value
+        return text.let(f"trunc {kind} {value} to {register(dtype, self.lanes)}")
+
+    def _store(self, text: Text, dtype: DType, value: str, base: str, index: str) -> None:
+        kind = memory(dtype, self.lanes)
+        if dtype.kind == "b":
+            value = text.let(f"zext {register(dtype, self.lanes)} {value} to {kind}")
+        text.store(kind, value, text.at(memory(dtype), base, index), dtype.component.itemsize)
+
+    def compile(self, level: int = 1) -> bytes:
+        return optimise_and_compile(self.module.text(), self.target, level)
+
+    def load(self) -> Batch:
+        self.loaded = load_object(self.compile())
+        return self
+
+    def __call__(self, number: int, *arrays: Array) -> Array:
+        assert self.loaded is not None
+        sources, result = self.types[number]
+        count = len(arrays[0])
+        padded = -(-count // 64) * 64
+        inputs = [np.resize(a, padded) for a in arrays]
+        pieces = [_pieces(t, a) for t, a in zip(sources, inputs, strict=True)]
+        out = [np.zeros(padded, result.component.numpy) for _ in range(parts(result))]
+        flat = [*out, *(piece for each in pieces for piece in each)]
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(flat), ctypes.c_int64)(
+            self.loaded.address(f"f{number}")
+        )
+        function(*(a.ctypes.data for a in flat), padded)
+        if not result.is_complex:
+            return out[0][:count]
+        both = np.empty(padded, result.numpy)
+        both.real, both.imag = out
+        return both[:count]
+
+
+def _pieces(dtype: DType, array: Array) -> list[Array]:
+    pieces = [array.real, array.imag] if dtype.is_complex else [array]
+    return [np.ascontiguousarray(piece) for piece in pieces]
+
+
+@pytest.fixture(scope="session")
+def batch() -> type[Batch]:
+    """Operations of the scalar table, compiled for a target and so many lanes."""
+    return Batch
