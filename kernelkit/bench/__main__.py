@@ -1,28 +1,38 @@
-"""`python -m kernelkit.bench python`: measure a back end and print a table."""
+"""`python -m kernelkit.bench SUITE`: measure a back end and print a table."""
 
 from __future__ import annotations
 
 import argparse
 import platform
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from kernelkit.bench import reference
+from kernelkit.bench import cpu, reference
 
-SUITES = {"python": reference.figures}
+
+def python(arguments: Sequence[str]) -> int:
+    """The reference back end's figures."""
+    argparse.ArgumentParser(prog="python -m kernelkit.bench python").parse_args(arguments)
+    where = f"{platform.machine()}, Python {platform.python_version()}"
+    table = Table("figure", "measured", "asked", title=f"python on {where}")
+    for figure in reference.figures():
+        table.add_row(figure.name, figure.measured, figure.asked)
+    Console().print(table)
+    return 0
+
+
+#: What measures, given the rest of the command line; its exit status.
+SUITES: dict[str, Callable[[Sequence[str]], int]] = {"python": python, "cpu": cpu.main}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m kernelkit.bench", description=__doc__)
-    parser.add_argument("backend", choices=SUITES)
-    backend = parser.parse_args().backend
-    where = f"{platform.machine()}, Python {platform.python_version()}"
-    table = Table("figure", "measured", "asked", title=f"{backend} on {where}")
-    for figure in SUITES[backend]():
-        table.add_row(figure.name, figure.measured, figure.asked)
-    Console().print(table)
-    return 0
+    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="SUITE --help lists them")
+    asked = parser.parse_args()
+    return SUITES[asked.suite](asked.arguments)
 
 
 if __name__ == "__main__":
