@@ -1,4 +1,4 @@
-"""The CPU back end beside its peers: `python -m kernelkit.bench cpu`.
+"""The CPU back end beside its peers.
 
 In: a command line. Out: a table for people, and on request JSON and Markdown.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 import kernelkit as kk
 from kernelkit.bench import cpu_report as report
@@ -22,13 +23,14 @@ from kernelkit.bench.cpu_rows import Effort, Row, rows
 from kernelkit.bench.figures import Figure
 
 NAMES = [*(case.name for case in CASES), *(cost.name for cost in COSTS)]
+SUMMARY = "Measure our kernels beside those of peers, and both beside what the machine can do."
 #: Columns where there is no terminal.
 PAGE = 150
 THOROUGH, QUICK = Effort(), Effort(pairs=3, seconds=0.1)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m kernelkit.bench cpu", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m kernelkit.bench cpu", description=SUMMARY)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=NAMES, default=NAMES,
                         help=f"these rows: {', '.join(NAMES)}")  # fmt: skip
     parser.add_argument("--backend", default="cpu", help="what runs our kernels")
@@ -43,29 +45,42 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; 1 where a contender failed."""
     asked = parse(arguments)
+    try:
+        return measure(asked)
+    except kk.BackendError as error:
+        print(f"kernelkit.bench: {error}", file=sys.stderr)
+        return 1
+
+
+def measure(asked: argparse.Namespace) -> int:
     use_threads(asked.threads)
-    console = Console(width=None if sys.stdout.isatty() else PAGE)
     machine = Machine(asked.threads)
     measured: list[Row] = []
     costs: list[Figure] = []
-    effort = QUICK if asked.quick else THOROUGH
-    with kk.use(asked.backend), console.status("measuring") as status:
+    failures: list[str] = []
+    console = Console(width=None if sys.stdout.isatty() else PAGE)
+    with kk.use(asked.backend), console.status("") as status:
         for case in CASES:
             if case.name in asked.only:
-                status.update(case.title)
+                status.update(escape(case.title))
                 size = case.small[0] if asked.small else case.size
-                measured += rows(case, size, machine, effort)
+                measured += rows(case, size, machine, QUICK if asked.quick else THOROUGH)
         for cost in COSTS:
             if cost.name in asked.only:
                 status.update(cost.title)
-                costs.append(cost.figure(asked.backend))
+                try:
+                    costs.append(cost.figure(asked.backend))
+                except Exception as error:  # the other figures are still worth having
+                    failures.append(f"{cost.title}: {type(error).__name__}: {error}")
     title = f"{asked.backend}, {asked.threads} threads, on {machine.name}"
     report.show(console, title, measured, costs)
     if asked.json:
         asked.json.write_text(report.as_json(title, machine, measured, costs))
     if asked.markdown:
         asked.markdown.write_text(report.as_markdown(measured, costs))
-    return int(any(row.failed for row in measured))
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return int(bool(failures) or any(row.failed for row in measured))
 
 
 def use_threads(count: int) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from kernelkit.bench import cpu
-from kernelkit.bench.cpu_costs import cached_launch, cold_launch, warm_launch
+from kernelkit.bench.cpu_costs import Cost, cached_launch, cold_launch, warm_launch
 
 COMMAND = [sys.executable, "-m", "kernelkit.bench", "cpu"]
 TINY = ["--backend", "python", "--small", "--quick"]
@@ -51,3 +51,29 @@ def test_costs_are_measured(monkeypatch):
     assert warm_launch("python") > 0
     assert cold_launch("python") > 0
     assert cached_launch("python") > 0
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """How many threads were asked for, without a trace in this process."""
+    asked = []
+    monkeypatch.setattr(cpu, "use_threads", asked.append)
+    return asked
+
+
+def test_a_back_end_that_is_not_there_is_one_line(capsys, threads):
+    assert cpu.main(["--backend", "abacus", "--only", "saxpy"]) == 1
+    assert capsys.readouterr().err.startswith("kernelkit.bench: there is no back end 'abacus'")
+
+
+def test_a_cost_that_cannot_be_measured_leaves_the_others(monkeypatch, capsys, threads):
+    def fail(backend):
+        raise RuntimeError("out of order")
+
+    broken = Cost("launch", "a launch", fail, "us", 8)
+    monkeypatch.setattr(cpu, "COSTS", (broken, Cost("import", "an import", lambda _: 1, "ms", 2)))
+    assert cpu.main(["--backend", "python", "--only", "launch", "import"]) == 1
+    out, err = capsys.readouterr()
+    assert err == "a launch: RuntimeError: out of order\n"
+    assert "an import" in out
+    assert threads == [2]
