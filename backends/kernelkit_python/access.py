@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kernelkit.emit.fault_text import outside
 from kernelkit.errors import OutOfBoundsError
 from kernelkit_python.traps import Trap
 
@@ -62,14 +63,7 @@ def _outside(array: np.ndarray, site: int, indices: tuple[int, ...], error: Exce
     extents = array.shape[: len(indices)]
     if all((-n if wraps else 0) <= i < n for i, n in zip(indices, extents, strict=True)):
         return error
-    index = ", ".join(map(str, indices))
-    shape = f"({', '.join(map(str, array.shape))}{',' if array.ndim == 1 else ''})"
-    return Trap(
-        OutOfBoundsError,
-        site,
-        f"{{name}}[{index}] is outside {{name}}, whose shape is {shape}; "
-        "guard the access with `if`, or clamp the index",
-    )
+    return Trap(OutOfBoundsError, site, outside("{name}", indices, array.shape))
 
 
 class NegativeIndex(IndexError):

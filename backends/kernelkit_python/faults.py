@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from types import CodeType, TracebackType
 
+from kernelkit.emit.fault_text import unassigned
 from kernelkit.errors import KernelFault, Span, UnassignedError
 from kernelkit_python.program import Program
 from kernelkit_python.traps import Trap
@@ -55,9 +56,8 @@ def _unassigned(
     named = re.search(r"'([^']+)'", str(error))
     identifier = named.group(1) if named else ""
     name = program.described.get(identifier, identifier)
-    message = f"{name} is read before it was assigned in this thread; assign it on every path that leads here"
     span = _read(program.reads.get(identifier, ()), _position(program, frame))
-    return UnassignedError(span, message, block, thread)
+    return UnassignedError(span, unassigned(name), block, thread)
 
 
 def _position(program: Program, frame: TracebackType) -> Span:

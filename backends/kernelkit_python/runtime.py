@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NoReturn
 
+from kernelkit.emit.fault_text import ZERO_STEP, assertion
 from kernelkit.errors import KernelAssertionError, StepBudgetError, ZeroStepError
 from kernelkit_python.traps import Trap
 
@@ -26,10 +27,7 @@ def _print(*parts: str) -> None:
 
 
 def _failure(site: int, *parts: str) -> Trap:
-    text = "".join(parts)
-    return Trap(
-        KernelAssertionError, site, f"assertion failed: {text}" if text else "assertion failed"
-    )
+    return Trap(KernelAssertionError, site, assertion("".join(parts)))
 
 
 def _spinning(site: int) -> NoReturn:
@@ -39,9 +37,7 @@ def _spinning(site: int) -> NoReturn:
 def _steps_of(site: int, steps: int, start: int, stop: int, step: int) -> Iterable[int]:
     """The steps of a `for`; one that is too long for the budget is cut off when it has used it up."""
     if step == 0:
-        raise Trap(
-            ZeroStepError, site, "the step of this range is 0; a range needs a step that moves it"
-        )
+        raise Trap(ZeroStepError, site, ZERO_STEP)
     limit = steps * FOR_FACTOR
     if -limit <= stop - start <= limit:
         return range(start, stop, step)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kernelkit.emit.fault_text import not_uniform
 from kernelkit.errors import DivergenceError
 from kernelkit_python.traps import Trap
 from kernelkit_python.warps import WARP_SIZE
@@ -72,8 +73,4 @@ class BlockState:
         first, expected = self._seen.setdefault((site, turn), (thread, value))
         if value == expected or (value != value and expected != expected):
             return value
-        message = (
-            f"kk.uniform promises one value for the whole block, but thread {first} has "
-            f"{expected} and thread {thread} has {value}; make it the same in all threads"
-        )
-        raise Trap(DivergenceError, site, message)
+        raise Trap(DivergenceError, site, not_uniform(first, expected, thread, value))

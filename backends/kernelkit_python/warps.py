@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from kernelkit.emit.fault_text import inactive_lane, unnamed_lane
 from kernelkit.errors import DivergenceError, InactiveLaneError
-from kernelkit_python.calls import call_name
 from kernelkit_python.traps import Trap
 
 WARP_SIZE: Final = 32
@@ -68,11 +68,7 @@ def _lanes(mask: int) -> list[int]:
 
 def _unnamed(site: int, mask: int, waiting: int, op: str) -> LaneTrap:
     lane = _lanes(waiting & ~mask)[0]
-    message = (
-        f"lane {lane} calls {call_name('warp', op)} with the mask {mask:#010x}, which does not name that lane; a mask "
-        "must name every lane that calls"
-    )
-    return LaneTrap(lane, Trap(DivergenceError, site, message))
+    return LaneTrap(lane, Trap(DivergenceError, site, unnamed_lane(lane, op, mask)))
 
 
 # ---------------------------------------------------------------- operations
@@ -102,11 +98,7 @@ def _shuffle(source: Callable[[int, int], int]) -> Operation:
 def _check_active(lane: int, wanted: int, requests: Sequence[Any], site: int) -> None:
     if wanted < len(requests) and requests[wanted] is not None:
         return
-    why = "does not exist" if wanted >= len(requests) else "has returned"
-    message = (
-        f"lane {lane} shuffles from lane {wanted}, which {why}; in a release build it would get its "
-        "own value"
-    )
+    message = inactive_lane(lane, wanted, wanted < len(requests))
     raise LaneTrap(lane, Trap(InactiveLaneError, site, message))
 
 
