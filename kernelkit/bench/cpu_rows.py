@@ -39,6 +39,9 @@ class Row:
     ours: float | None = None
     theirs: float | None = None
     ratio: float | None = None
+    #: The shortest times: what is left of noise on a busy machine.
+    ours_best: float | None = None
+    theirs_best: float | None = None
     pairs: int = 0
     #: Seconds that this machine needs at least, and what for.
     limit: float | None = None
@@ -83,7 +86,7 @@ def rows(case: Case, size: Size, machine: Machine, effort: Effort) -> Iterator[R
             yield Row(*row, trouble=str(reason), failed=True)
         else:
             times = in_turns(ours.run, theirs.run, effort)
-            yield Row(*row, *_medians(times), len(times), *machine.limit(problem))
+            yield Row(*row, *_statistics(times), len(times), *machine.limit(problem))
 
 
 def checked(contender: str, problem: Problem, threads: int) -> Runner:
@@ -121,6 +124,7 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _medians(times: list[tuple[float, float]]) -> tuple[float, float, float]:
-    ours, theirs = (statistics.median(column) for column in zip(*times, strict=True))
-    return ours, theirs, statistics.median(a / b for a, b in times)
+def _statistics(times: list[tuple[float, float]]) -> tuple[float, float, float, float, float]:
+    columns = list(zip(*times, strict=True))
+    ours, theirs = map(statistics.median, columns)
+    return ours, theirs, statistics.median(a / b for a, b in times), *map(min, columns)
