@@ -10,8 +10,10 @@ from __future__ import annotations
 from kernelkit.ir.types import DType
 from kernelkit_cpu.halves import narrow, narrow_double, widen
 from kernelkit_cpu.instructions import Code
+from kernelkit_cpu.rounding import rounded
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import Parts, register, suffix
+from kernelkit_cpu.wide import by_halves, double_of_wide, wide_of_double, word_of_double
 
 
 def cast(code: Code, source: DType, target: DType, value: Parts) -> Parts:
@@ -66,6 +68,8 @@ def _to_float(code: Code, source: DType, target: DType, value: Operand) -> Opera
         return _resized(code, source, target, value)
     if target.bits == 16:
         return _integer_to_half(code, source, value)
+    if source.bits == target.bits == 64:
+        return double_of_wide(code, source.is_signed, value)
     name = "sitofp" if source.is_signed else "uitofp"
     return code.convert(name, register(source), value, kind)
 
@@ -95,10 +99,44 @@ def _integer_to_half(code: Code, source: DType, value: Operand) -> Operand:
 
 # ---------------------------------------------------------------- floats to integers
 def _saturated(code: Code, source: DType, target: DType, value: Operand) -> Operand:
-    kind = register(source)
+    kind, result = register(source), register(target)
     if source.bits == 16:
         value, kind = widen(code, value), "float"
+    if code.target.is_x86 and code.lanes > 1:
+        return _saturated_vector(code, kind, target, value)
     name = "fptosi" if target.is_signed else "fptoui"
-    result = register(target)
     full = f"llvm.{name}.sat.{suffix(result, code.lanes)}.{suffix(kind, code.lanes)}"
     return code.text.call(full, code.kind(result), [(code.kind(kind), value)])
+
+
+def _saturated_vector(code: Code, kind: str, target: DType, x: Operand) -> Operand:
+    """What LLVM's saturating conversion gives, which on x86 takes vectors apart.
+
+    A conversion out of range is poison: it stands in selects that leave it.
+    """
+    signed, result = target.is_signed, register(target)
+    low = code.number(kind, float(target.minimum))
+    size = code.select(kind, code.fcmp("ogt", kind, x, low), x, low)  # the low end for NaN
+    if target.bits < (24 if kind == "float" else 53):
+        high = code.number(kind, float(target.maximum))
+        size = code.select(kind, code.fcmp("olt", kind, size, high), size, high)
+        if target.maximum < 1 << 31:
+            found = code.convert("fptosi", kind, size, "i32")
+        else:
+            found = word_of_double(code, rounded(code, "trunc", "double", size))
+        if signed:
+            ordered = code.fcmp("ord", kind, x, x)
+            found = code.select("i32", ordered, found, code.number("i32", 0))
+        return code.resized("i32", found, result, False)
+    # The greatest value is no float, but the first beyond it is one.
+    beyond = code.number(kind, 2.0 ** (target.bits - signed))
+    if target.bits == 64 and by_halves(code):
+        wide = size if kind == "double" else code.convert("fpext", kind, size, "double")
+        found = wide_of_double(code, signed, wide)
+    else:
+        found = code.convert("fptosi" if signed else "fptoui", kind, size, result)
+    if signed:
+        inside = code.fcmp("olt", kind, x, beyond)
+        found = code.select(result, inside, found, code.number(result, 0))
+    above = code.fcmp("oge", kind, x, beyond)
+    return code.select(result, above, code.number(result, target.maximum), found)

@@ -54,6 +54,10 @@ class Code:
         """The same place, where nothing may be contracted."""
         return replace(self, contract=False) if self.contract else self
 
+    def free(self) -> Code:
+        """The same place, where products and sums are exact anyway and so may be fused."""
+        return replace(self, contract=True)
+
     def kind(self, name: str) -> str:
         """The LLVM type of so many lanes of an element type."""
         return vector(name, self.lanes)
@@ -118,14 +122,26 @@ class Code:
     def freeze(self, kind: str, operand: Operand) -> Operand:
         return operand if constant(operand) is not None else self.op("freeze", kind, operand)
 
+    def any_bit(self, kind: str, value: Operand) -> Operand:
+        """Whether some bit is set in some lane (an i1)."""
+        if self.lanes:
+            name = f"llvm.vector.reduce.or.{suffix(kind, self.lanes)}"
+            value = self.text.call(name, kind, [(self.kind(kind), value)])
+        return self.text.let(f"icmp ne {kind} {value}, 0")
+
     # ------------------------------------------------------------ functions of the module
     def internal(
-        self, name: str, kind: str, arguments: Sequence[Operand], body: Callable[[Code], None]
+        self,
+        name: str,
+        kind: str,
+        arguments: Sequence[Operand],
+        body: Callable[[Code], None],
+        cold: bool = False,
     ) -> Operand:
         """Calls a function of the module; arguments and result have one type.
 
         It is written where the module lacks it: `body` does that, given where; its arguments are
-        %a0, %a1 and so on. What a function does with poison is left to it.
+        %a0, %a1 and so on. `cold`: it is seldom called.
         """
         full, name = self.kind(kind), f"{name}.{suffix(kind, self.lanes)}"
         module = self.text.module
@@ -133,7 +149,7 @@ class Code:
             inner = Text(module)
             body(replace(self, text=inner))
             taken = ", ".join(f"{full} %a{i}" for i in range(len(arguments)))
-            attributes = f"{function_attributes(self.target)} noinline"
+            attributes = f"{function_attributes(self.target)} noinline{' cold' if cold else ''}"
             inner.function(f"internal {full} @{name}({taken})", attributes)
         given = ", ".join(f"{full} {each}" for each in arguments)
         return self.text.let(f"call {full} @{name}({given})")

@@ -112,7 +112,7 @@ def _squarings(code: Code, dtype: DType) -> None:
     test, body, end = (text.label(hint) for hint in ("test", "body", "end"))
     text.start(test)
     exponent = text.load(full, left)
-    text.branch(_any_nonzero(code, kind, exponent), body, end)
+    text.branch(code.any_bit(kind, exponent), body, end)
     text.start(body)
     odd = code.convert("trunc", kind, exponent, "i1")
     old, factor = text.load(full, result), text.load(full, square)
@@ -123,13 +123,6 @@ def _squarings(code: Code, dtype: DType) -> None:
     text.jump(test)
     text.start(end)
     text.finish(f"ret {full} {text.load(full, result)}")
-
-
-def _any_nonzero(code: Code, kind: str, value: Operand) -> Operand:
-    if code.lanes:
-        full = code.kind(kind)
-        value = code.text.call(f"llvm.vector.reduce.or.v{code.lanes}{kind}", kind, [(full, value)])
-    return code.text.let(f"icmp ne {kind} {value}, 0")
 
 
 # ---------------------------------------------------------------- functions
