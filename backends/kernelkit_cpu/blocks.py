@@ -16,7 +16,7 @@ from kernelkit.analysis.kinds import Level, stays_in_row
 from kernelkit.analysis.webs import Place, Web
 from kernelkit.ir.nodes import Allocate, ArrayVar, For, Return, walk
 from kernelkit.ir.types import INT32, INT64, AddressSpace, DType
-from kernelkit_cpu import counters, faults
+from kernelkit_cpu import counters, faults, warp_checks
 from kernelkit_cpu.control import Exit, Jumps, Target, Writer, size
 from kernelkit_cpu.expressions import control, evaluate
 from kernelkit_cpu.frame import ArrayPlace, Frame, Slot
@@ -472,6 +472,7 @@ class BlockWriter:
                 text.start(go)
         self.local_arrays(number)
         committed = self.open_webs(leaf, number, entry)
+        warp_checks.begin_vector(frame)
         write()
         if text.here:
             self.close_leaf(committed, kept, tail, returns)

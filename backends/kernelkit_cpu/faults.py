@@ -1,19 +1,42 @@
-"""Faults of debug kernels."""
+"""Checks of debug kernels, and what they raise.
+
+In: nodes and the values of their operands; after a launch, the words of its record. Out: code that
+looks at the lanes that run and, where one is at fault, writes down where and leaves; an exception.
+Holds: what is raised has the class, words, block and thread of the reference; of faults at the same
+time one is kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn
 
+from kernelkit import errors
 from kernelkit.analysis.webs import Web
 from kernelkit.backend import LaunchConfig
+from kernelkit.emit import fault_text
+from kernelkit.emit.python_names import described
+from kernelkit.errors import KernelFault, Span
 from kernelkit.ir import nodes as ir
+from kernelkit.ir.types import BOOL, DTYPES, INT64, UINT64, DType
+from kernelkit_cpu import record
 from kernelkit_cpu.frame import Frame
-from kernelkit_cpu.values import Value
+from kernelkit_cpu.payload import LOST, text_from, value_from, word_count, words_of
+from kernelkit_cpu.text import Module, Operand
+from kernelkit_cpu.values import Value, constant, uniform, varying
 
 Access = ir.Load | ir.Store | ir.Atomic | ir.View
+#: What a site needs from the lane that is at fault: its number -> words.
+Words = Callable[[Operand], Sequence[Operand]]
+Place = tuple[int, int, int]
+
+#: Words that a record has room for.
+CAPACITY: Final = record.PARAMETERS - record.PAYLOAD
+WARP_SIZE: Final = 32
 
 
+# ---------------------------------------------------------------- checks
 def check_bounds(
     frame: Frame,
     node: Access,
@@ -21,20 +44,301 @@ def check_bounds(
     indices: Sequence[ir.Expr],
     values: Sequence[Value],
 ) -> None:
-    raise NotImplementedError
+    """Indices are inside their array, negative ones after they wrapped once."""
+    arithmetic, extents = frame.arithmetic, frame.arrays[array].extents
+    wraps = frame.facts.analysis.kernel.options.wraparound
+    outside: Value | None = None
+    for value, extent in zip(values, extents, strict=False):
+        # Without a sign, what is below 0 is above every extent, so one comparison is enough.
+        index = arithmetic.cast(arithmetic.cast(value, INT64), UINT64)
+        limit = arithmetic.cast(extent, UINT64)
+        if wraps and value.type.is_signed:
+            index = arithmetic.binary("add", index, limit)
+            limit = arithmetic.binary("add", limit, limit)
+        found = arithmetic.compare("ge", index, limit)
+        outside = found if outside is None else arithmetic.binary("or", outside, found)
+    if outside is None or outside.constant is False:
+        return
+    shape = [extent.constant for extent in extents]
+    what = {
+        "kind": "bounds",
+        "name": described(array.name),
+        "indices": [value.type.name for value in values],
+        "shape": shape,
+    }
+
+    def words(lane: Operand) -> list[Operand]:
+        unknown = [extent for extent in extents if extent.constant is None]
+        return [
+            w for v in (*values, *unknown) for w in words_of(frame, v.type, frame.lane(v, lane))
+        ]
+
+    fault_where(frame, outside, node.span, what, words)
 
 
 def check_assigned(frame: Frame, expr: ir.Read, web: Web) -> None:
-    raise NotImplementedError
-
-
-def check_uniform(frame: Frame, expr: ir.Intrinsic, value: Value) -> None:
-    raise NotImplementedError
+    """A name has been assigned."""
+    address = frame.assigned.get(web)
+    if address is None:
+        return
+    missing = frame.inverted(frame.text.load(frame.masks, address))
+    what = {"kind": "unassigned", "name": described(expr.var.name)}
+    fault_where(frame, varying(BOOL, (missing,)), expr.span, what)
 
 
 def check_step(frame: Frame, stmt: ir.For, step: Value) -> None:
-    raise NotImplementedError
+    """The step of a range moves it."""
+    zero = frame.arithmetic.compare("eq", step, constant(INT64, 0))
+    if zero.constant is not False:
+        fault_where(frame, zero, stmt.span, {"kind": "step"})
 
 
-def raise_fault(metadata: Mapping[str, Any], words: Sequence[int], config: LaunchConfig) -> NoReturn:
-    raise NotImplementedError
+def check_uniform(frame: Frame, expr: ir.Intrinsic, value: Value) -> None:
+    """All lanes that run have one value, or NaNs."""
+    if value.is_uniform:
+        return
+    dtype, arithmetic = value.type, frame.arithmetic
+    first = frame.first_active()
+    expected = uniform(dtype, frame.lane(value, first))
+    differs = arithmetic.compare("ne", value, expected)
+    if dtype.kind in "fc":
+        # NaNs are one value.
+        odd = [arithmetic.compare("ne", each, each) for each in (value, expected)]
+        differs = arithmetic.binary("xor", differs, arithmetic.binary("and", *odd))
+
+    def words(lane: Operand) -> list[Operand]:
+        here = words_of(frame, dtype, frame.lane(value, lane))
+        return [_thread(frame, first), *words_of(frame, dtype, expected.scalar), *here]
+
+    fault_where(frame, differs, expr.span, {"kind": "uniform", "dtype": dtype.name}, words)
+
+
+# ---------------------------------------------------------------- leaving
+def site(frame: Frame, what: Mapping[str, Any], span: Span | None = None) -> int:
+    """The number of a place in the kernel, for the tables in the metadata."""
+    found = dict(what)
+    if span is not None:
+        found["span"] = [span.file, span.line, span.column, span.end_line, span.end_column]
+    if found not in frame.sites:
+        frame.sites.append(found)
+    return frame.sites.index(found)
+
+
+def fault_where(
+    frame: Frame,
+    bad: Value,
+    span: Span,
+    what: Mapping[str, Any],
+    words: Words = lambda lane: (),
+) -> None:
+    """Ends the launch if a condition holds in a lane that runs. `what` tells raise_fault what it
+    is; `words` are what the lane adds."""
+    text = frame.text
+    if bad.is_uniform:
+        lanes: Operand | None = frame.mask
+        condition = bad.operand
+        if frame.mask is not None and not frame.certain:
+            condition = frame.arithmetic.both(frame.any(frame.mask), condition)
+    else:
+        lanes = frame.masked_and(frame.mask, frame.arithmetic.one(bad))
+        condition = frame.any(lanes)
+    fault, fine = text.label("fault"), text.label("fine")
+    text.branch(condition, fault, fine)
+    text.start(fault)
+    with frame.under(lanes, certain=True):
+        lane = frame.first_active()
+        _record(frame, site(frame, what, span), lane, words(lane))
+    text.jump(frame.fault_exit)
+    text.start(fine)
+
+
+def _record(frame: Frame, number: int, lane: Operand, words: Sequence[Operand]) -> None:
+    text = frame.text
+    kept = words[:CAPACITY]
+    payload = text.alloca("i64", CAPACITY, hint="payload")
+    for place, word in enumerate(kept):
+        text.store("i64", word, text.at("i64", payload, place))
+    _define_recorder(text.module)
+    given = [
+        f"ptr {frame.record}",
+        *(f"i64 {n}" for n in (number, frame.block_number, _thread(frame, lane))),
+        f"ptr {payload}",
+        f"i64 {8 * len(kept)}",
+    ]
+    text.emit(f"call void @{_RECORDER}({', '.join(given)})")
+
+
+def _thread(frame: Frame, lane: Operand) -> Operand:
+    """The number in its block of a lane's thread, as an i64."""
+    assert frame.thread_numbers is not None
+    return frame.lane(frame.arithmetic.cast(frame.thread_numbers, INT64), lane)[0]
+
+
+_RECORDER: Final = "record_fault"
+
+
+def _define_recorder(module: Module) -> None:
+    """The function that fills the record in, for whoever comes first, and stops the launch."""
+    head = f"define internal void @{_RECORDER}("
+    if any(function.startswith(head) for function in module.functions):
+        return
+    memcpy = "llvm.memcpy.p0.p0.i64"
+    module.declare(memcpy, "void", ["ptr", "ptr", "i64", "i1"])
+    words = {
+        "lock": record.FAULT_LOCK, "site": record.FAULT_SITE, "block": record.FAULT_BLOCK,
+        "thread": record.FAULT_THREAD, "payload": record.PAYLOAD, "stop": record.STOP,
+    }  # fmt: skip
+    places = [f"  %{n}.at = getelementptr i64, ptr %record, i64 {w}" for n, w in words.items()]
+    stores = [f"  store i64 %{n}, ptr %{n}.at" for n in ("site", "block", "thread")]
+    body = [
+        f"{head}ptr %record, i64 %site, i64 %block, i64 %thread, ptr %words, i64 %size) cold noinline nounwind {{",
+        *places,
+        "  %taken = cmpxchg ptr %lock.at, i64 0, i64 1 acq_rel monotonic",
+        "  %first = extractvalue { i64, i1 } %taken, 1",
+        "  br i1 %first, label %write, label %stop",
+        "write:",
+        *stores,
+        f"  call void @{memcpy}(ptr %payload.at, ptr %words, i64 %size, i1 false)",
+        "  br label %stop",
+        "stop:",
+        f"  store atomic i64 {record.FAULTED}, ptr %stop.at release, align 8",
+        "  ret void",
+        "}",
+    ]
+    module.functions.append("\n".join(body))
+
+
+# ---------------------------------------------------------------- after the launch
+def raise_fault(
+    metadata: Mapping[str, Any], words: Sequence[int], config: LaunchConfig
+) -> NoReturn:
+    """The exception for the fault in a record."""
+    found = _Fault(metadata, words, config)
+    raise _KINDS[found.site["kind"]](found)
+
+
+class _Fault:
+    """A fault that was recorded."""
+
+    def __init__(
+        self, metadata: Mapping[str, Any], words: Sequence[int], config: LaunchConfig
+    ) -> None:
+        self.metadata, self.config = metadata, config
+        self.sites: Sequence[Mapping[str, Any]] = metadata["sites"]
+        self.site = self.sites[words[record.FAULT_SITE]]
+        self.block, self.thread = words[record.FAULT_BLOCK], words[record.FAULT_THREAD]
+        self.payload = [w % (1 << 64) for w in words[record.PAYLOAD : record.PARAMETERS]]
+
+    def error(
+        self, fault: type[KernelFault], message: str,
+        site: Mapping[str, Any] | None = None, thread: int | None = None,
+    ) -> KernelFault:  # fmt: skip
+        span = Span(*(site or self.site)["span"])
+        block, place = self.place(self.thread if thread is None else thread)
+        return fault(span, message, block, place)
+
+    def place(self, thread: int) -> tuple[Place, Place]:
+        """The block and the thread, as the user launched them, of a thread of this block."""
+        run = tuple(self.metadata["block"])
+        block = _coordinates(self.block, record.run_blocks(self.metadata, self.config.grid))
+        at = _coordinates(thread, run)
+        if not self.metadata.get("reblocked"):
+            return block, at
+        user = self.metadata["user_block"]
+        along = [b * n + t for b, n, t in zip(block, run, at, strict=True)]
+        x, y, z = (divmod(number, n) for number, n in zip(along, user, strict=True))
+        return (x[0], y[0], z[0]), (x[1], y[1], z[1])
+
+    def values(self, dtypes: Sequence[DType], first: int = 0) -> list[Any]:
+        """Values in the payload; what had no room there is "?"."""
+        found = []
+        for dtype in dtypes:
+            last = first + word_count(dtype)
+            fits = last <= len(self.payload)
+            found.append(value_from(dtype, self.payload[first:last]) if fits else LOST)
+            first = last
+        return found
+
+
+def _coordinates(number: int, extents: Sequence[int]) -> Place:
+    width, height = extents[0], extents[1]
+    return number % width, number // width % height, number // (width * height)
+
+
+def _bounds(fault: _Fault) -> KernelFault:
+    types = [DTYPES[name] for name in fault.site["indices"]]
+    unknown = sum(extent is None for extent in fault.site["shape"])
+    found = fault.values([*types, *[INT64] * unknown])
+    extents = iter(found[len(types) :])
+    shape = [next(extents) if extent is None else extent for extent in fault.site["shape"]]
+    message = fault_text.outside(fault.site["name"], found[: len(types)], shape)
+    return fault.error(errors.OutOfBoundsError, message)
+
+
+def _unassigned(fault: _Fault) -> KernelFault:
+    return fault.error(errors.UnassignedError, fault_text.unassigned(fault.site["name"]))
+
+
+def _assertion(fault: _Fault) -> KernelFault:
+    message = fault_text.assertion(text_from(fault.site["text"], fault.payload))
+    return fault.error(errors.KernelAssertionError, message)
+
+
+def _step(fault: _Fault) -> KernelFault:
+    return fault.error(errors.ZeroStepError, fault_text.ZERO_STEP)
+
+
+def _not_uniform(fault: _Fault) -> KernelFault:
+    dtype = DTYPES[fault.site["dtype"]]
+    expected, value = fault.values([dtype, dtype], 1)
+    first, thread = (fault.place(number)[1] for number in (fault.payload[0], fault.thread))
+    message = fault_text.not_uniform(first, expected, thread, value)
+    return fault.error(errors.DivergenceError, message)
+
+
+def _unnamed_lane(fault: _Fault) -> KernelFault:
+    lane = fault.thread % WARP_SIZE
+    message = fault_text.unnamed_lane(lane, fault.site["op"], fault.payload[0])
+    return fault.error(errors.DivergenceError, message)
+
+
+def _inactive_lane(fault: _Fault) -> KernelFault:
+    lane, wanted = fault.thread % WARP_SIZE, fault.payload[0]
+    exists = fault.thread - lane + wanted < math.prod(fault.config.block)
+    message = fault_text.inactive_lane(lane, wanted, exists)
+    return fault.error(errors.InactiveLaneError, message)
+
+
+def _stalemate(fault: _Fault) -> KernelFault:
+    """Payload: the place where lanes waited, their mask and who they are; mask and lanes here; lanes
+    that have returned."""
+    number, mask, waiting, own_mask, own, returned = fault.payload[:6]
+    start = fault.thread // WARP_SIZE * WARP_SIZE
+
+    def members(bits: int) -> list[int]:
+        return [start + lane for lane in range(WARP_SIZE) if bits >> lane & 1]
+
+    groups = [
+        (site, fault_text.Waiting("warp", site["op"], m, Span(*site["span"]), members(lanes)))
+        for site, m, lanes in (
+            (fault.sites[number], mask, waiting),
+            (fault.site, own_mask, own),
+        )
+    ]
+    groups.sort(key=lambda group: list(group[1].members))
+    threads = [fault.place(thread)[1] for thread in range(start + WARP_SIZE)]
+    message = fault_text.stalemate([group for _, group in groups], members(returned), threads)
+    site, first = groups[0]
+    return fault.error(errors.DivergenceError, message, site, first.members[0])
+
+
+_KINDS: Final[dict[str, Callable[[_Fault], KernelFault]]] = {
+    "bounds": _bounds,
+    "unassigned": _unassigned,
+    "assert": _assertion,
+    "step": _step,
+    "uniform": _not_uniform,
+    "unnamed lane": _unnamed_lane,
+    "inactive lane": _inactive_lane,
+    "stalemate": _stalemate,
+}

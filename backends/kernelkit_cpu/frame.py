@@ -93,6 +93,8 @@ class Frame:
     span: Span | None = None
     #: Of webs that may be unassigned, in debug builds: masks (in memory) of lanes that assigned.
     assigned: dict[Web, Operand] = field(default_factory=dict)
+    #: In debug builds: whom warp operations of this vector wait for (in memory, see warp_checks).
+    waited_for: Operand | None = None
     #: Sites of faults and prints: metadata, shared by all frames of a module.
     sites: list[dict[str, object]] = field(default_factory=list)
 
@@ -265,6 +267,8 @@ class Frame:
     # ------------------------------------------------------------ names
     def write(self, web: Web, value: Value) -> None:
         """Assign to a web in the lanes that run."""
+        if web in self.assigned:
+            self._note_assigned(self.assigned[web])
         slot = self.slots.get(web)
         if slot is None:
             self.values[web] = value
@@ -278,6 +282,11 @@ class Frame:
             return self._write_vector(web, slot, value)
         for part, address in zip(parts, slot.addresses, strict=True):
             text.store(register(dtype), part, address)
+
+    def _note_assigned(self, address: Operand) -> None:
+        before = self.text.load(self.masks, address)
+        now = self.text.let(f"or {self.masks} {before}, {self.active()}")
+        self.text.store(self.masks, now, address)
 
     def _base(self, value: Value, stride: int) -> Operand:
         """Lane 0's value of one that is known to be linear."""

@@ -1,0 +1,203 @@
+"""Shuffles: each lane gets the value of another one.
+
+In: a Warp whose operation is one of SOURCES. Out: the values.
+Holds: a lane that names one which does not take part gets its own value. A constant distance is a
+shuffle of the machine's; others are permutations where the machine has them, else the vector goes
+through memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from kernelkit.ir import nodes as ir
+from kernelkit.ir.types import BOOL, INT32, INT64, UINT32, DType
+from kernelkit_cpu import lanes
+from kernelkit_cpu.frame import Frame
+from kernelkit_cpu.lanes import FULL, WARP_SIZE, WORDS
+from kernelkit_cpu.text import Operand
+from kernelkit_cpu.types import Parts, register, suffix, vector
+from kernelkit_cpu.values import Arithmetic, Value, constant, linear, uniform, varying
+
+#: Operation -> the lane that it names, from one's own and the operand; -1 or so: none.
+SOURCES: Final[dict[str, Callable[[int, int], int]]] = {
+    "shfl": lambda lane, wanted: wanted % WARP_SIZE,
+    "shfl_up": lambda lane, delta: lane - delta,
+    "shfl_down": lambda lane, delta: lane + delta,
+    "shfl_xor": lambda lane, bits: lane ^ bits,
+}
+
+
+def source(arithmetic: Arithmetic, op: str, operand: Value) -> Value:
+    """The lanes that a shuffle names, as int32."""
+    lane = linear(INT32, "0", 1)
+    if op == "shfl":
+        return arithmetic.binary("and", operand, constant(INT32, WARP_SIZE - 1))
+    if op == "shfl_xor":
+        return arithmetic.binary("xor", lane, operand)
+    return arithmetic.binary("sub" if op == "shfl_up" else "add", lane, operand)
+
+
+def shuffle(frame: Frame, stmt: ir.Warp, present: Value, operands: list[Value]) -> Sequence[Value]:
+    value, operand = operands
+    if value.is_uniform:
+        return (value,)
+    if stmt.op == "shfl" and operand.is_uniform:
+        return (_from_one(frame, stmt, present, value, operand),)
+    if isinstance(operand.constant, int):
+        return (_by_constant(frame, stmt.op, present, value, operand.constant),)
+    return (_by_any(frame, present, value, source(frame.arithmetic, stmt.op, operand)),)
+
+
+# ---------------------------------------------------------------- from where
+def _from_one(frame: Frame, stmt: ir.Warp, present: Value, value: Value, operand: Value) -> Value:
+    """All lanes name the same one."""
+    arithmetic = frame.arithmetic
+    wanted = source(arithmetic, "shfl", operand)
+    number = arithmetic.cast(wanted, INT64)
+    given = uniform(value.type, frame.lane(value, number.operand))
+    analysis = frame.facts.analysis
+    surely = present.constant == FULL or any(
+        analysis.variability.webs[analysis.webs.definitions[stmt, var]].is_uniform
+        for var in stmt.results
+    )
+    if surely:
+        return given
+    if present.is_uniform:
+        bit = arithmetic.binary("shr", present, arithmetic.cast(wanted, present.type))
+        there = arithmetic.cast(arithmetic.binary("and", bit, constant(bit.type, 1)), BOOL)
+    else:
+        there = varying(BOOL, (lanes.contains(frame, present, arithmetic.one(wanted)),))
+    return arithmetic.select(there, given, value)
+
+
+def _by_constant(frame: Frame, op: str, present: Value, value: Value, operand: int) -> Value:
+    """The lanes that are named are known now."""
+    named = [SOURCES[op](lane, operand) for lane in range(WARP_SIZE)]
+    inside = [0 <= lane < WARP_SIZE for lane in named]
+    taken = [n if there else own for own, (n, there) in enumerate(zip(named, inside, strict=True))]
+    chosen = ", ".join(f"i32 {lane}" for lane in taken)
+    index = f"<{chosen}>"
+    kind = register(value.type, WARP_SIZE)
+    moved = varying(
+        value.type,
+        tuple(
+            frame.text.let(f"shufflevector {kind} {part}, {kind} poison, {WORDS} {index}")
+            for part in frame.arithmetic.vector(value)
+        ),
+    )
+    if present.constant == FULL or not any(inside):
+        return moved
+    there = varying(BOOL, (lanes.contains(frame, present, index),))
+    return frame.arithmetic.select(there, moved, value)
+
+
+def _by_any(frame: Frame, present: Value, value: Value, wanted: Value) -> Value:
+    """The lanes that are named are known when the kernel runs."""
+    text, arithmetic = frame.text, frame.arithmetic
+    # In idle lanes it may be poison, and an address is made of it.
+    index = text.let(f"freeze {WORDS} {arithmetic.one(wanted)}")
+    there = text.let(f"icmp ult {WORDS} {index}, splat (i32 {WARP_SIZE})")
+    index = text.let(f"and {WORDS} {index}, splat (i32 {WARP_SIZE - 1})")
+    if present.constant != FULL:
+        there = text.let(f"and {frame.masks} {there}, {lanes.contains(frame, present, index)}")
+    moved = varying(value.type, permuted(frame, value, index))
+    return arithmetic.select(varying(BOOL, (there,)), moved, value)
+
+
+# ---------------------------------------------------------------- permutations
+def permuted(frame: Frame, value: Value, index: Operand) -> Parts:
+    """The registers of a value with lane index[k]'s value in lane k; indices are 0 to 31."""
+    if value.type.kind == "b":
+        held = frame.text.let(f"freeze {frame.masks} {frame.arithmetic.one(value)}")
+        votes = uniform(UINT32, (lanes.number(frame, held),))
+        return (lanes.contains(frame, votes, index),)
+    part = value.type.component
+    return tuple(_permuted(frame, part, each, index) for each in frame.arithmetic.vector(value))
+
+
+def _permuted(frame: Frame, dtype: DType, part: Operand, index: Operand) -> Operand:
+    kind, bits, text = register(dtype, WARP_SIZE), dtype.bits, frame.text
+    whole = vector(f"i{bits}", WARP_SIZE)
+    if dtype.is_float:
+        part = text.let(f"bitcast {kind} {part} to {whole}")
+    # There are no gathers of small elements.
+    wide = max(bits, 32)
+    used = vector(f"i{wide}", WARP_SIZE)
+    if wide > bits:
+        part = text.let(f"zext {whole} {part} to {used}")
+    permute = _registers if frame.target.has("avx512f") else _through_memory
+    found = permute(frame, wide, part, index)
+    if wide > bits:
+        found = text.let(f"trunc {used} {found} to {whole}")
+    return text.let(f"bitcast {whole} {found} to {kind}") if dtype.is_float else found
+
+
+def _through_memory(frame: Frame, bits: int, part: Operand, index: Operand) -> Operand:
+    text, element = frame.text, f"i{bits}"
+    kind, pointers = vector(element, WARP_SIZE), vector("ptr", WARP_SIZE)
+    buffer = text.alloca(kind, hint="shuffled")
+    text.store(kind, part, buffer)
+    where = text.let(f"getelementptr {element}, ptr {buffer}, {WORDS} {index}")
+    return text.call(
+        f"llvm.masked.gather.{suffix(element, WARP_SIZE)}.v{WARP_SIZE}p0",
+        kind,
+        [
+            (pointers, where),
+            ("i32", str(bits // 8)),
+            (frame.masks, frame.all_on()),
+            (kind, "poison"),
+        ],
+    )
+
+
+def _registers(frame: Frame, bits: int, part: Operand, index: Operand) -> Operand:
+    """AVX-512 takes elements out of two registers at once: all 32 of 32 bits, half of them of 64."""
+    text = frame.text
+    count, letter = 512 // bits, "d" if bits == 32 else "q"
+    kind = vector(f"i{bits}", count)
+    name = f"llvm.x86.avx512.vpermi2var.{letter}.512"
+    if bits == 64:
+        index = text.let(f"zext {WORDS} {index} to {vector('i64', WARP_SIZE)}")
+    sources = _split(frame, bits, part)
+    found = []
+    for wanted in _split(frame, bits, index):
+        tables = [
+            text.call(name, kind, [(kind, a), (kind, wanted), (kind, b)])
+            for a, b in zip(sources[::2], sources[1::2], strict=True)
+        ]
+        if len(tables) == 2:
+            upper = text.let(f"icmp uge {kind} {wanted}, splat (i64 16)")
+            masks = vector("i1", count)
+            tables = [text.let(f"select {masks} {upper}, {kind} {tables[1]}, {kind} {tables[0]}")]
+        found += tables
+    while len(found) > 1:
+        found = [
+            _joined(frame, f"i{bits}", count, a, b)
+            for a, b in zip(found[::2], found[1::2], strict=True)
+        ]
+        count *= 2
+    return found[0]
+
+
+def _split(frame: Frame, bits: int, part: Operand) -> list[Operand]:
+    """A vector as machine registers."""
+    count, kind = 512 // bits, vector(f"i{bits}", WARP_SIZE)
+    return [
+        frame.text.let(
+            f"shufflevector {kind} {part}, {kind} poison, <{count} x i32> {_range(first, count)}"
+        )
+        for first in range(0, WARP_SIZE, count)
+    ]
+
+
+def _joined(frame: Frame, element: str, count: int, a: Operand, b: Operand) -> Operand:
+    kind = vector(element, count)
+    return frame.text.let(
+        f"shufflevector {kind} {a}, {kind} {b}, <{2 * count} x i32> {_range(0, 2 * count)}"
+    )
+
+
+def _range(first: int, count: int) -> str:
+    return f"<{', '.join(f'i32 {k}' for k in range(first, first + count))}>"
