@@ -75,24 +75,20 @@ def takes_wide(code: Code, divisor: int = 1) -> bool:
 
 def divide_wide(code: Code, dtype: DType, a: Operand, b: Operand, remainder: bool) -> Operand:
     """a // b or a % b of 64 bits. Lanes are small together, as most are, or go another way."""
-    text, full = code.text, code.kind("i64")
     a, b = code.freeze("i64", a), code.freeze("i64", b)  # branching on poison is undefined
-    small, great, end = (text.label(hint) for hint in ("small", "great", "end"))
-    text.branch(_some_great(code, dtype.is_signed, a, b), great, small)
-    text.start(great)
     name = f"{'mod' if remainder else 'floordiv'}.{dtype}"
-    exact = code.internal(
-        name, "i64", (a, b), lambda inner: _of_great(inner, dtype, remainder), cold=True
-    )
-    after_great = text.here
-    text.jump(end)
-    text.start(small)
-    x, y = (double_of_small(code, each) for each in (a, b))
-    found = nearest(code, _floored(code, "double", x, y, remainder, dtype.is_signed))
-    after_small = text.here
-    text.jump(end)
-    text.start(end)
-    return text.phi(full, (exact, after_great), (found, after_small))
+
+    def great() -> Operand:
+        def body(inner: Code) -> None:
+            _of_great(inner, dtype, remainder)
+
+        return code.internal(name, "i64", (a, b), body, cold=True)
+
+    def small() -> Operand:
+        x, y = (double_of_small(code, each) for each in (a, b))
+        return nearest(code, _floored(code, "double", x, y, remainder, dtype.is_signed))
+
+    return code.branched("i64", _some_great(code, dtype.is_signed, a, b), great, small)
 
 
 def _some_great(code: Code, signed: bool, a: Operand, b: Operand) -> Operand:

@@ -15,9 +15,10 @@ from kernelkit.ir.types import DType
 from kernelkit_cpu import complexes, floats, integers, libm
 from kernelkit_cpu.floatbits import frexp_exponent, frexp_mantissa, ldexp, nextafter
 from kernelkit_cpu.halves import narrow, widen
+from kernelkit_cpu.hypotenuse import hypot
 from kernelkit_cpu.instructions import Code
 from kernelkit_cpu.remainders import fmod
-from kernelkit_cpu.rounding import rounded
+from kernelkit_cpu.rounding import by_addition, rounded
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import Parts, register
 
@@ -25,6 +26,10 @@ from kernelkit_cpu.types import Parts, register
 _BITS_AS: Final = {
     "float_as_int": "i32", "int_as_float": "float",
     "double_as_longlong": "i64", "longlong_as_double": "double",
+}  # fmt: skip
+#: Functions that round to integers.
+_INTEGRAL: Final = {
+    "floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "round", "modf_integer": "trunc",
 }  # fmt: skip
 #: A function of float32 or float64: where, LLVM's type, operands.
 Real = Callable[..., Operand]
@@ -80,7 +85,9 @@ def _of_floats(code: Code, name: str, kind: str, args: Sequence[Operand]) -> Ope
             return libm.call(code, name, kind, *args)
         return function(code, kind, *args)
     # The exponent of ldexp is an integer.
-    wide = [args[0] and widen(code, args[0]), *args[1:]]
+    wide = [widen(code, args[0]), *args[1:]]
+    if name in _INTEGRAL:
+        return narrow(code, by_addition(code, _INTEGRAL[name], "float", wide[0]))
     if name != "ldexp":
         wide[1:] = [widen(code, each) for each in args[1:]]
     return narrow(code, _of_floats(code, name, "float", wide))
@@ -149,8 +156,8 @@ _FUNCTIONS: Final[dict[str, Real]] = {
     "degrees": _times(180.0 / math.pi),
     "radians": _times(math.pi / 180.0),
     "modf_fraction": _modf_fraction,
-    "modf_integer": _rounding("trunc"),
     "fmod": fmod,
     "ldexp": ldexp,
-    **{name: _rounding(name) for name in ("floor", "ceil", "trunc", "round")},
+    "hypot": hypot,
+    **{name: _rounding(way) for name, way in _INTEGRAL.items()},
 }

@@ -20,6 +20,8 @@ from kernelkit_cpu.types import literal, suffix, vector
 
 _FLOATS: Final = {"half": FLOAT16, "float": FLOAT32, "double": FLOAT64}
 _WIDTHS: Final = {"half": 16, "float": 32, "double": 64}
+#: A function that reads and writes nothing but its own memory, kept out of line.
+_PURE: Final = "noinline willreturn nosync nofree memory(none)"
 _NUMBER: Final = re.compile(r"(?:splat \(i\d+ )?(-?\d+)\)?")
 
 
@@ -129,6 +131,28 @@ class Code:
             value = self.text.call(name, kind, [(self.kind(kind), value)])
         return self.text.let(f"icmp ne {kind} {value}, 0")
 
+    def any_lane(self, condition: Operand) -> Operand:
+        """Whether a condition holds in some lane (an i1)."""
+        if not self.lanes:
+            return condition
+        name = f"llvm.vector.reduce.or.{suffix('i1', self.lanes)}"
+        return self.text.call(name, "i1", [(self.kind("i1"), condition)])
+
+    def branched(
+        self, kind: str, condition: Operand, yes: Callable[[], Operand], no: Callable[[], Operand]
+    ) -> Operand:
+        """One of two values, of which only that one is computed. The condition is an i1."""
+        text, ways = self.text, []
+        first, second, end = (text.label(hint) for hint in ("yes", "no", "end"))
+        text.branch(condition, first, second)
+        for label, value in ((first, yes), (second, no)):
+            text.start(label)
+            found = value()
+            ways.append((found, text.here))
+            text.jump(end)
+        text.start(end)
+        return text.phi(self.kind(kind), *ways)
+
     # ------------------------------------------------------------ functions of the module
     def internal(
         self,
@@ -149,7 +173,7 @@ class Code:
             inner = Text(module)
             body(replace(self, text=inner))
             taken = ", ".join(f"{full} %a{i}" for i in range(len(arguments)))
-            attributes = f"{function_attributes(self.target)} noinline{' cold' if cold else ''}"
+            attributes = f"{function_attributes(self.target)} {_PURE}{' cold' if cold else ''}"
             inner.function(f"internal {full} @{name}({taken})", attributes)
         given = ", ".join(f"{full} {each}" for each in arguments)
         return self.text.let(f"call {full} @{name}({given})")

@@ -17,8 +17,8 @@ NAMES: Final = {"gamma": "tgamma"}
 _PURE: Final = "nounwind willreturn memory(none)"
 
 
-def call(code: Code, name: str, kind: str, *arguments: Operand) -> Operand:
-    """float32 or float64 in, the same out."""
+def call(code: Code, name: str, kind: str, *arguments: Operand, cold: bool = False) -> Operand:
+    """float32 or float64 in, the same out. `cold`: this is seldom reached."""
     function = NAMES.get(name, name) + ("f" if kind == "float" else "")
     code.text.module.declare(function, kind, [kind] * len(arguments), _PURE)
     if not code.lanes:
@@ -29,6 +29,7 @@ def call(code: Code, name: str, kind: str, *arguments: Operand) -> Operand:
         kind,
         arguments,
         lambda inner: _lane_by_lane(inner, function, (kind,) * count),
+        cold,
     )
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kernelkit.ir.types import DType
-from kernelkit_cpu import complexes, conversions, floats, functions, integers, libm
+from kernelkit_cpu import complexes, conversions, floats, functions, integers
+from kernelkit_cpu.hypotenuse import hypot
 from kernelkit_cpu.instructions import Code
 from kernelkit_cpu.targets import CpuTarget
 from kernelkit_cpu.text import Operand, Text
@@ -36,7 +37,7 @@ class Operations:
     def unary(self, op: str, dtype: DType, a: Parts, lanes: int) -> Parts:
         code, kind = self._code(lanes), register(dtype)
         if dtype.is_complex and op == "abs":
-            return (libm.call(code, "hypot", kind, *a),)
+            return (hypot(code, kind, *a),)
         if dtype.kind in "fc":
             change = floats.negated if op == "neg" else floats.absolute
             return tuple(change(code, kind, part) for part in a)

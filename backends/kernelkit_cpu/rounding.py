@@ -19,6 +19,12 @@ _WHOLE: Final = {"float": 2.0**23, "double": 2.0**52}
 def rounded(code: Code, name: str, kind: str, x: Operand) -> Operand:
     if not code.target.is_x86 or code.target.has("sse4.1"):
         return code.intrinsic(_INTRINSICS[name], kind, x)
+    return by_addition(code, name, kind, x)
+
+
+def by_addition(code: Code, name: str, kind: str, x: Operand) -> Operand:
+    """Also for what float16 is computed in: LLVM would make one of the instructions above that of
+    float16, which few processors have."""
     code = code.exact()
     size, whole = code.intrinsic("fabs", kind, x), code.number(kind, _WHOLE[kind])
     near = code.fsub(kind, code.fadd(kind, size, whole), whole)
