@@ -124,7 +124,11 @@ class Memory(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """What a package registers under `kernelkit.backends`."""
+    """What a package registers under `kernelkit.backends`.
+
+    It may have, besides: `forms`, a mapping of names to functions (Analysis, Target) -> text, which
+    `kernel.inspect(what=name)` shows.
+    """
 
     name: str
     protocol: int

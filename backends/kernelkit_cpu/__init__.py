@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from kernelkit.analysis.pipeline import Analysis
@@ -91,6 +92,26 @@ class CpuBackend:
 
     def get_num_threads(self) -> int:
         return pool.get_num_threads()
+
+    @property
+    def forms(self) -> dict[str, Callable[[Analysis, Target], str]]:
+        """What `kernel.inspect` shows of this back end."""
+        return {"llvm": self._llvm, "asm": self._assembly, "report": self._report}
+
+    def _llvm(self, analysis: Analysis, target: Target) -> str:
+        from kernelkit_cpu.llvm import optimised
+
+        return optimised(self.emit(analysis, target).text, self._parsed(target))
+
+    def _assembly(self, analysis: Analysis, target: Target) -> str:
+        from kernelkit_cpu.llvm import assembly
+
+        return assembly(self.emit(analysis, target).text, self._parsed(target))
+
+    def _report(self, analysis: Analysis, target: Target) -> str:
+        from kernelkit_cpu.emit import report
+
+        return report(analysis, self._parsed(target), self.lanes)
 
     def _parsed(self, target: Target) -> CpuTarget:
         return CpuTarget.parse(target.name, target.features)

@@ -13,14 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernelkit.analysis.interior import Interior, find_interior
 from kernelkit.analysis.pipeline import Analysis, analyse
-try:
-    from kernelkit.analysis.interior import Interior, find_interior
-    from kernelkit.analysis.ranges import never_negative
-except ImportError:
-    Interior = Any
-    find_interior = lambda k, s: None
-    never_negative = lambda k, s, w: frozenset()
+from kernelkit.analysis.ranges import never_negative
 from kernelkit.analysis.shape import Block, Shape
 from kernelkit.backend import Artifact
 from kernelkit.ir.nodes import Allocate, ArrayVar, Expr, Kernel, Print, Var, walk
@@ -91,8 +86,7 @@ class _Emitter:
     def emit(self) -> Artifact:
         kernel, shape = self.kernel, self.shape
         interior = None if kernel.options.debug else find_interior(kernel, shape)
-        main = Version(analyse(kernel, shape), frozenset())
-        main.never_negative = never_negative(kernel, shape, main.analysis.webs)
+        main = Version(analyse(kernel, shape), never_negative(kernel, shape))
         inner = None
         if interior is not None:
             inner = Version(analyse(interior.kernel, shape), interior.never_negative)

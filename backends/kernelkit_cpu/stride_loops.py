@@ -289,7 +289,8 @@ class StrideLoops:
         for array, indices in _accesses(body):
             if array.type.space is AddressSpace.LOCAL:
                 return False
-            if array.type.space is AddressSpace.GLOBAL and self.moves(indices[-1], moving):
+            space = array.type.space
+            if space is AddressSpace.GLOBAL and indices and self.moves(indices[-1], moving):
                 walks = True
         return walks
 

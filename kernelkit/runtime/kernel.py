@@ -23,6 +23,8 @@ from kernelkit.runtime.settings import Settings
 from kernelkit.runtime.specialise import Specialiser
 
 if TYPE_CHECKING:
+    from kernelkit.analysis.pipeline import Analysis
+    from kernelkit.backend import Target
     from kernelkit.runtime.build import Analysed
 
 P = ParamSpec("P")
@@ -103,20 +105,24 @@ class Kernel(Generic[P]):
         backend: str | None = None,
         what: str = "ir",
     ) -> str:
-        """What the kernel becomes for a launch with these arguments: "ir", its typed form, or
-        "source", the text that the back end compiles. Nothing is compiled or launched."""
-        show = _FORMS.get(what)
-        if show is None:
-            known = ", ".join(map(repr, _FORMS))
-            raise ArgumentError(f"{self.__name__}.inspect shows {known}; not {what!r}")
+        """What the kernel becomes for a launch with these arguments: "ir", its typed form,
+        "source", the text that the back end compiles, or what the back end shows besides (`cpu`:
+        "llvm" after LLVM's passes, "asm", and "report", how each source line reads memory and
+        uses the lanes). Nothing is launched."""
         configured = self[grid, block]
         name = backend or self.backend
         asked = selection.chosen() if name is None else selection.resolve(name)
         reading = read(self.parameters, self.parameters.bind(args, {}))
         place = selection.place_for(reading, asked)
         configured.admit(place)
+        forms = _FORMS | {
+            name: _shown_by(form) for name, form in getattr(place.backend, "forms", {}).items()
+        }
+        if what not in forms:
+            known = ", ".join(map(repr, forms))
+            raise ArgumentError(f"{self.__name__}.inspect shows {known} on {place}; not {what!r}")
         found = self.specialiser.analyse(place, configured.block, reading)
-        return show(found.analysed(reading.leaves))
+        return forms[what](found.analysed(reading.leaves))
 
 
 def _show_ir(analysed: Analysed) -> str:
@@ -127,6 +133,10 @@ def _show_ir(analysed: Analysed) -> str:
 
 def _show_source(analysed: Analysed) -> str:
     return analysed.artifact().text
+
+
+def _shown_by(form: Callable[[Analysis, Target], str]) -> Callable[[Analysed], str]:
+    return lambda analysed: form(analysed.analysis, analysed.place.device.target)
 
 
 _FORMS: dict[str, Callable[[Analysed], str]] = {"ir": _show_ir, "source": _show_source}
