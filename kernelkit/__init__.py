@@ -24,7 +24,9 @@ from kernelkit.api import (
     device,
     devices,
     empty,
+    get_num_threads,
     kernel,
+    set_num_threads,
     synchronize,
     to_numpy,
     use,
@@ -108,6 +110,7 @@ __all__ = [
     # Launching.
     "kernel", "device", "use", "devices", "current_device",
     "asarray", "empty", "to_numpy", "synchronize", "Stream", "Event",
+    "set_num_threads", "get_num_threads",
     # Inside kernels.
     "threadIdx", "blockIdx", "blockDim", "gridDim", "grid", "gridsize", "laneid", "warpsize",
     "shared", "local", "const", "constexpr",

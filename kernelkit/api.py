@@ -133,6 +133,26 @@ def devices() -> Devices:
     return Devices(registry.rows())
 
 
+# ---------------------------------------------------------------- threads
+def set_num_threads(number: int) -> None:
+    """Let the back end "cpu" use so many threads for each launch from now on, in this process.
+
+    Without it they are as many as KERNELKIT_NUM_THREADS says, else as the processors that this
+    process may use.
+    """
+    _cpu().set_num_threads(number)
+
+
+def get_num_threads() -> int:
+    """How many threads the back end "cpu" uses for a launch, the one that launches among them."""
+    number: int = _cpu().get_num_threads()
+    return number
+
+
+def _cpu() -> Any:
+    return registry.place("cpu").backend
+
+
 __all__ = [
     "Event",
     "Stream",
@@ -141,7 +161,9 @@ __all__ = [
     "device",
     "devices",
     "empty",
+    "get_num_threads",
     "kernel",
+    "set_num_threads",
     "synchronize",
     "to_numpy",
     "use",

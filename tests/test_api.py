@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import pickle
+import types
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import kernelkit as kk
 from kernelkit import api, registry
-from kernelkit.errors import ArgumentError, CompileError
+from kernelkit.errors import ArgumentError, BackendError, CompileError
 from kernelkit.registry import DeviceRow
 
 
@@ -150,3 +151,31 @@ def test_devices_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     rows.clear()
     assert str(kk.devices()) == "no back end is registered"
     assert isinstance(kk.devices(), api.Devices)
+
+
+# ---------------------------------------------------------------- threads
+def test_threads_are_those_of_the_cpu_back_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cpu:
+        threads = 5
+
+        def set_num_threads(self, number: int) -> None:
+            self.threads = number
+
+        def get_num_threads(self) -> int:
+            return self.threads
+
+    places = {"cpu": types.SimpleNamespace(backend=Cpu())}
+    monkeypatch.setattr(registry, "place", places.__getitem__)
+    assert kk.get_num_threads() == 5
+    kk.set_num_threads(2)
+    assert kk.get_num_threads() == 2
+
+
+def test_without_the_cpu_back_end_there_are_no_threads_to_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_entries", {})
+    with pytest.raises(BackendError, match="there is no back end 'cpu'"):
+        kk.get_num_threads()
+    with pytest.raises(BackendError, match="there is no back end 'cpu'"):
+        kk.set_num_threads(2)

@@ -14,7 +14,8 @@ from typing import Final
 
 from kernelkit_cpu import pool_code, record
 
-#: A launch that takes less is not worth a second thread, nor giving up the GIL; in nanoseconds.
+#: A launch that takes less is not worth a second thread, nor giving up the GIL, in nanoseconds. One
+#: that would have to wake threads must take three times as long as that.
 SHORT: Final = 10_000
 #: Scratch memory larger than this is not kept between launches.
 MOST_SPARE: Final = 64 << 20
@@ -48,7 +49,7 @@ def launch_text() -> str:
         **{
             name: getattr(pool_code, name)
             for name in (
-                "THREADS", "MAIN", "SPARE", "SPARES", "NEXT", "CLAIMED", "LOOK",
+                "THREADS", "SLEEPERS", "WAKING", "MAIN", "SPARE", "SPARES", "NEXT", "CLAIMED", "LOOK",
                 "SLOT_BLOCKS", "SLOT_KERNEL", "SLOT_RECORD", "SLOT_THREADS",
                 "SLOT_RATE", "SLOT_TIME", "SLOT_RUN", "SLOT_WORDS",
             )
@@ -369,11 +370,13 @@ entry:
   %blocks.f = sitofp i64 %blocks to double
   %total = fmul double %rate, %blocks.f
   %known = fcmp ogt double %rate, 0.0
-  %little = fcmp olt double %total, $SHORT.0
+  %limit = call i64 @worth_sharing(ptr %pool)
+  %limit.f = sitofp i64 %limit to double
+  %little = fcmp olt double %total, %limit.f
   %short = and i1 %known, %little
   br i1 %short, label %quick, label %long
 quick:
-  %until = add i64 %start, $SHORT
+  %until = add i64 %start, %limit
   %q = call i64 @work(ptr %own, i64 0, i64 %until)
   %stop = load atomic i64, ptr %record monotonic, align 8
   %stopped = icmp ne i64 %stop, $RUNNING
@@ -414,6 +417,19 @@ good:
   ret i1 true
 lost:
   ret i1 false
+}
+
+; From how many nanoseconds on a launch is shared.
+define internal i64 @worth_sharing(ptr %pool) {
+  %sleepers.p = getelementptr i64, ptr %pool, i64 $SLEEPERS
+  %sleepers = load atomic i64, ptr %sleepers.p monotonic, align 8
+  %waking.p = getelementptr i64, ptr %pool, i64 $WAKING
+  %waking = load atomic i64, ptr %waking.p monotonic, align 8
+  %cost = mul i64 %waking, 3
+  %least = call i64 @llvm.smax.i64(i64 %cost, i64 $SHORT)
+  %awake = icmp eq i64 %sleepers, 0
+  %limit = select i1 %awake, i64 $SHORT, i64 %least
+  ret i64 %limit
 }
 
 ; How many threads besides the caller's are worth waking.

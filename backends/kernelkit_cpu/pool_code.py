@@ -24,6 +24,7 @@ CREATED: Final = 18  # threads of the pool
 CREATABLE: Final = 19  # as many as the system let us create
 MAIN: Final = 20  # the thread that handles Python's signals
 FORKED: Final = 21  # this is a copy in a forked child, where none of its threads are
+WAKING: Final = 22  # nanoseconds that it takes a caller to wake threads, as it was of late
 MUTEX: Final = 32
 WORK: Final = 48  # condition: there may be work
 DONE: Final = 64  # condition: a thread has left a slot whose launch waits
@@ -414,6 +415,7 @@ none:
 ; Opens a slot that is filled, and sees to it that so many threads know.
 define internal void @open(ptr %pool, ptr %slot, i64 %wanted) {
 entry:
+  %waking.p = getelementptr i64, ptr %pool, i64 $WAKING
   %mutex = getelementptr i64, ptr %pool, i64 $MUTEX
   %work = getelementptr i64, ptr %pool, i64 $WORK
   %sleepers.p = getelementptr i64, ptr %pool, i64 $SLEEPERS
@@ -436,6 +438,7 @@ rouse:
   %nobody = icmp eq i64 %sleepers, 0
   br i1 %nobody, label %end, label %wake
 wake:
+  %start = call i64 @now()
   %l2 = call i32 @pthread_mutex_lock(ptr %mutex)
   %all = icmp sle i64 %sleepers, %wanted
   br i1 %all, label %broadcast, label %some
@@ -450,6 +453,13 @@ some:
   br i1 %enough, label %awake, label %some
 awake:
   %u2 = call i32 @pthread_mutex_unlock(ptr %mutex)
+  %now = call i64 @now()
+  %took = sub i64 %now, %start
+  %usual = load atomic i64, ptr %waking.p monotonic, align 8
+  %more = sub i64 %took, %usual
+  %part = sdiv i64 %more, 8
+  %usually = add i64 %usual, %part
+  store atomic i64 %usually, ptr %waking.p monotonic, align 8
   br label %end
 end:
   ret void

@@ -1,10 +1,11 @@
-"""Scalar operations written by the CPU back end, run over whole arrays."""
+"""Scalar operations written by the CPU back end, run over whole arrays; and kernels to launch."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import numpy.typing as npt
 import pytest
 
 from kernelkit.ir.types import DType
+from kernelkit_cpu.launch import CpuExecutable
 from kernelkit_cpu.llvm import Loaded, load_object, optimise_and_compile
 from kernelkit_cpu.operations import Operations
-from kernelkit_cpu.targets import CpuTarget
+from kernelkit_cpu.targets import CpuTarget, host
 from kernelkit_cpu.text import Module, Text
 from kernelkit_cpu.types import Parts, memory, parts, register
 
@@ -116,3 +118,19 @@ def _pieces(dtype: DType, array: Array) -> list[Array]:
 def batch() -> type[Batch]:
     """Operations of the scalar table, compiled for a target and so many lanes."""
     return Batch
+
+
+# ---------------------------------------------------------------- whole kernels
+KERNELS = Path(__file__).with_name("kernels.ll")
+
+
+@pytest.fixture(scope="session")
+def executable() -> Callable[..., CpuExecutable]:
+    """executable("count", {"kind": "array", "ndim": 1}): a kernel of kernels.ll, ready to launch."""
+    loaded = load_object(optimise_and_compile(KERNELS.read_text(), host(), 1))
+
+    def make(entry: str, *parameters: dict[str, Any], **metadata: Any) -> CpuExecutable:
+        metadata = {"block": [1, 1, 1], "user_block": [1, 1, 1], **metadata}
+        return CpuExecutable(loaded, {"entry": entry, "parameters": parameters, **metadata})
+
+    return make
