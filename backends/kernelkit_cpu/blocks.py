@@ -114,6 +114,8 @@ class BlockWriter:
         for web, home in plan.homes.items():
             if home is Home.CONTEXT:
                 self.contexts[web] = self.context(web)
+                if web.definitions:
+                    self.frame.notes.note(web.definitions[0].span, "spilled", web.var.name)
             elif home is Home.BLOCK:
                 self.own[web] = self.slot(web, Form.UNIFORM, 0, "own")
                 self.initial(web, self.own[web], zero=True)

@@ -254,6 +254,8 @@ class Writer:
             return self.uniform_branch(condition, stmt)
         if self.is_predicable(stmt):
             return self.predicated(condition, stmt)
+        if not _only_returns(stmt):
+            self.frame.notes.note(stmt.span, "masked")
         if not stmt.orelse:
             return self.arm(condition, stmt.then)
         frame = self.frame
@@ -298,7 +300,8 @@ class Writer:
         text.jump(end)
         text.start(part)
         kept, self.cold = self.cold, True
-        self.masked(body, mask, top)
+        with frame.notes.cold():
+            self.masked(body, mask, top)
         self.cold = kept
         self.versions -= 1
         text.start(end)
@@ -385,6 +388,8 @@ class Writer:
 
     def while_(self, stmt: While) -> None:
         frame, text = self.frame, self.frame.text
+        if self.is_divergent(stmt):
+            frame.notes.note(stmt.span, "masked")
         latch, end, live, pending = self.open(stmt, self.is_divergent(stmt))
         shrinks = self.may_shrink(stmt, live)
         head, inside = text.label("head"), text.label("loop")
@@ -431,6 +436,8 @@ class Writer:
         if frame.debug:
             faults.check_step(frame, stmt, bounds[2])
         divergent = self.is_divergent(stmt)
+        if divergent:
+            frame.notes.note(stmt.span, "masked")
         counter = counters.Counter(frame, *bounds)
         latch, end, live, pending = self.open(stmt, divergent)
         shrinks = self.may_shrink(stmt, live)

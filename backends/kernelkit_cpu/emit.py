@@ -26,12 +26,13 @@ from kernelkit_cpu.expressions import evaluate
 from kernelkit_cpu.frame import ArrayPlace, Facts, Frame
 from kernelkit_cpu.interchange import interchange
 from kernelkit_cpu.llvm import function_attributes
-from kernelkit_cpu.lowering import lower
+from kernelkit_cpu.lowering import Views, lower
 from kernelkit_cpu.operations import Operations
 from kernelkit_cpu.plan import make_plan
 from kernelkit_cpu.reblock import reblock
 from kernelkit_cpu.record import BLOCKS, DYNAMIC_BYTES, GRID, PARAMETERS, SCRATCH, SCRATCH_BYTES
 from kernelkit_cpu.report import Notes
+from kernelkit_cpu.report import report as write_report
 from kernelkit_cpu.shape import choose_shape, preferred_lanes
 from kernelkit_cpu.storage import Storage
 from kernelkit_cpu.targets import CpuTarget
@@ -45,6 +46,13 @@ AXES = range(3)
 def emit(analysis: Analysis, target: CpuTarget, lanes: int | None = None) -> Artifact:
     """`lanes` overrides the width of vectors (kernels with warps have 32 lanes always)."""
     return _Emitter(analysis, target, lanes).emit()
+
+
+def report(analysis: Analysis, target: CpuTarget, lanes: int | None = None) -> str:
+    """What became of each source line."""
+    emitter = _Emitter(analysis, target, lanes)
+    emitter.emit()
+    return write_report(emitter.kernel, emitter.shape, emitter.user_block, emitter.notes)
 
 
 @dataclass(slots=True)
@@ -72,7 +80,9 @@ class _Emitter:
     def __init__(self, analysis: Analysis, target: CpuTarget, lanes: int | None) -> None:
         self.target = target
         self.user_block = analysis.shape.block
-        kernel, self.block, shape = prepared(analysis.kernel, self.user_block, target, lanes)
+        kernel, self.block, shape, self.views = prepared(
+            analysis.kernel, self.user_block, target, lanes
+        )
         self.reblocked = self.block != self.user_block
         self.kernel, self.shape = kernel, shape
         self.module = Module()
@@ -198,7 +208,7 @@ class _Emitter:
 
     def write_version(self, frame: Frame, version: Version, cold: bool) -> None:
         analysis = version.analysis
-        frame.facts = Facts(analysis, version.never_negative)
+        frame.facts = Facts(analysis, version.never_negative, self.views)
         jumps = find_jumps(analysis.kernel, analysis.variability)
         plan = make_plan(analysis, jumps)
         storage = Storage(frame.text)
@@ -206,7 +216,8 @@ class _Emitter:
         for stmt in walk(analysis.kernel.body):
             if isinstance(stmt, Allocate):
                 writer.allocate(stmt)
-        writer.write()
+        with self.notes.cold(cold):
+            writer.write()
         self.scratch = max(self.scratch, storage.in_scratch)
 
     def frame(
@@ -218,7 +229,7 @@ class _Emitter:
         frame = Frame(
             text,
             self.target,
-            Facts(version.analysis, version.never_negative),
+            Facts(version.analysis, version.never_negative, self.views),
             lanes,
             operations,
             Arithmetic(text, operations, lanes),
@@ -271,15 +282,15 @@ class _Emitter:
 
 def prepared(
     kernel: Kernel, block: Block, target: CpuTarget, lanes: int | None = None
-) -> tuple[Kernel, Block, Shape]:
+) -> tuple[Kernel, Block, Shape, Views]:
     """The kernel, the block and the shape that are compiled."""
-    kernel = lower(kernel)
+    kernel, views = lower(kernel)
     wide = lanes or preferred_lanes(kernel, target)
     virtual = reblock(kernel, block, wide)
     if virtual is not None:
         kernel, block = virtual.kernel, virtual.block
     shape = choose_shape(kernel, block, target, lanes)
-    return interchange(kernel, block, shape.lanes), block, shape
+    return interchange(kernel, block, shape.lanes), block, shape, views
 
 
 def _unpacked(text: Text, kind: str, index: int) -> Operand:

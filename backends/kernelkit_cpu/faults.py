@@ -46,6 +46,8 @@ def check_bounds(
 ) -> None:
     """Indices are inside their array, negative ones after they wrapped once."""
     arithmetic, extents = frame.arithmetic, frame.arrays[array].extents
+    seen, skipped = frame.facts.views.get(node, (array, 0))
+    values, extents = values[skipped:], extents[skipped:]
     wraps = frame.facts.analysis.kernel.options.wraparound
     outside: Value | None = None
     for value, extent in zip(values, extents, strict=False):
@@ -62,7 +64,7 @@ def check_bounds(
     shape = [extent.constant for extent in extents]
     what = {
         "kind": "bounds",
-        "name": described(array.name),
+        "name": described(seen.name),
         "indices": [value.type.name for value in values],
         "shape": shape,
     }

@@ -17,6 +17,7 @@ from kernelkit.analysis.webs import Web
 from kernelkit.errors import Span
 from kernelkit.ir.nodes import ArrayVar, Expr, Var
 from kernelkit.ir.types import DType
+from kernelkit_cpu.lowering import Views
 from kernelkit_cpu.operations import Operations
 from kernelkit_cpu.report import Notes
 from kernelkit_cpu.targets import CpuTarget
@@ -50,10 +51,12 @@ class ArrayPlace:
 
 @dataclass(slots=True)
 class Facts:
-    """What the passes found: `never_negative` are indices that need no wrap."""
+    """What the passes found: `never_negative` are indices that need no wrap; `views` says through
+    which view an access was written."""
 
     analysis: Analysis
     never_negative: frozenset[Expr] = frozenset()
+    views: Views = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

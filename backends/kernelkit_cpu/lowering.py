@@ -9,19 +9,25 @@ Holds: in debug builds a View stays where it was, for its bounds to be checked t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from kernelkit.ir import nodes as ir
 from kernelkit_cpu.rewrite import Rewriter
 
 
-def lower(kernel: ir.Kernel) -> ir.Kernel:
+#: An access of the new kernel -> the view it was made through, and how many indices the view has.
+Views = Mapping[object, tuple[ir.ArrayVar, int]]
+
+
+def lower(kernel: ir.Kernel) -> tuple[ir.Kernel, Views]:
     statements = list(ir.walk(kernel.body))
-    if any(isinstance(s, ir.View) for s in statements):
-        kernel = replace(kernel, body=_Views(kernel.options.debug).body(kernel.body))
     if any(isinstance(s, ir.Barrier) for s in statements):
         kernel = replace(kernel, body=_Promises().body(kernel.body))
-    return kernel
+    if not any(isinstance(s, ir.View) for s in statements):
+        return kernel, {}
+    views = _Views(kernel.options.debug)
+    return replace(kernel, body=views.body(kernel.body)), views.through
 
 
 class _Views(Rewriter):
@@ -30,6 +36,7 @@ class _Views(Rewriter):
         self.debug = debug
         #: A view -> its root and the names of the indices it was made with.
         self.views: dict[ir.ArrayVar, tuple[ir.ArrayVar, tuple[ir.Var, ...]]] = {}
+        self.through: dict[object, tuple[ir.ArrayVar, int]] = {}
 
     def body(self, body: ir.Body) -> ir.Body:
         out: list[ir.Stmt] = []
@@ -51,16 +58,20 @@ class _Views(Rewriter):
         self.views[stmt.target] = root, (*names, *(each.target for each in made))
         if not self.debug:
             return list(made)
+        prefix = tuple(ir.Read(stmt.span, name.type, name) for name in names)
         indices = tuple(ir.Read(a.span, a.target.type, a.target) for a in made)
-        return [*made, replace(stmt, indices=indices)]
+        check = replace(stmt, base=root, indices=(*prefix, *indices))
+        self.through[check] = stmt.base, len(names)
+        return [*made, check]
 
     def replaced(self, expr: ir.Expr) -> ir.Expr | None:
         match expr:
             case ir.Load() if expr.array in self.views:
                 root, prefix = self.prefix(expr.array, expr)
-                return replace(
-                    expr, array=root, indices=(*prefix, *(self.expr(i) for i in expr.indices))
-                )
+                indices = (*prefix, *(self.expr(i) for i in expr.indices))
+                made = replace(expr, array=root, indices=indices)
+                self.through[made] = expr.array, len(prefix)
+                return made
             case ir.Extent() if expr.array in self.views:
                 root, names = self.views[expr.array]
                 return replace(expr, array=root, axis=expr.axis + len(names))
@@ -76,7 +87,9 @@ class _Views(Rewriter):
         new = super().stmt(stmt)
         if isinstance(new, ir.Store | ir.Atomic) and new.array in self.views:
             root, prefix = self.prefix(new.array, stmt)
-            return replace(new, array=root, indices=(*prefix, *new.indices))
+            made = replace(new, array=root, indices=(*prefix, *new.indices))
+            self.through[made] = new.array, len(prefix)
+            return made
         return new
 
 

@@ -340,6 +340,7 @@ def store(
     offsets = frame.arithmetic.one(offset)
     if not tested:
         return scatter(offsets)
+    frame.notes.note(span, "run-time tested", array.name)
     first, same = _in_a_row(frame, offsets, dtype.itemsize)
     return either(
         frame, same, lambda: run(first, dtype.itemsize), lambda: scatter(offsets)
