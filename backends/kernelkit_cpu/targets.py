@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -44,6 +45,12 @@ _WIDTHS = (
     (("avx512f", "avx512bw", "avx512dq", "avx512vl"), 512),
     (("avx2", "fma"), 256),
 )
+
+
+#: Held by who is inside LLVM, and by a fork: a child that was forked while another thread is in
+#: there, or imports it, would find locks taken for ever.
+LLVM = threading.RLock()
+os.register_at_fork(before=LLVM.acquire, after_in_parent=LLVM.release, after_in_child=LLVM.release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,11 @@ def chosen() -> CpuTarget:
 @functools.cache
 def host() -> CpuTarget:
     """This machine."""
+    with LLVM:
+        return _host()
+
+
+def _host() -> CpuTarget:
     import llvmlite.binding as llvm
 
     known = dict(llvm.get_host_cpu_features())

@@ -71,7 +71,7 @@ def test_any_cpu_of_llvm_is_taken() -> None:
     assert target.has("avx512f") and target.has("avx512bf16") and not target.has("amx-tile")
 
 
-@pytest.mark.parametrize("name", ["pentium-99", "avx-512", "a b", "'); print('x", "i686"])
+@pytest.mark.parametrize("name", ["pentium-99", "a b", "'); print('x", "i686"])
 def test_unknown_cpus_are_refused(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
         BackendError, match="there is no CPU .*write native, sse2, avx2, avx512, neon"
