@@ -6,20 +6,25 @@ Holds: such a kernel has nothing that threads of a block share (barriers, shared
 along the axes that change it names threadIdx and blockIdx only together, as the number of the
 thread in the grid. In the new kernel these two are those of the virtual block, while gridDim, and
 blockDim as constants, are the user's; threads beyond the user's grid return. The virtual grid
-covers the user's threads: `-(-gridDim * block // virtual)` along each axis.
+covers the user's threads: along axis v it has `-(-gridDim[a] * block[a] // virtual[v])` blocks, with
+a = axes[v] the user's axis that lies there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kernelkit.analysis.shape import Block
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, INT64, AddressSpace
+from kernelkit_cpu.orientation import walking_axis
 from kernelkit_cpu.rewrite import Rewriter
+
+#: A number for each of x, y, z.
+Axes = tuple[int, int, int]
 
 #: A block whose rows fill vectors is left as it is if it has at least so many vectors.
 ENOUGH_VECTORS = 4
@@ -27,7 +32,7 @@ ENOUGH_VECTORS = 4
 #: people write where every thread has much to do.
 LONG_BLOCK, SHORT_BLOCK = 16, 4
 #: A virtual block of more axes: along x, y and z where free, and how many threads it may have.
-TILE: Block = (64, 8, 4)
+TILE: Block = (64, 4, 2)
 TILE_THREADS = 512
 
 
@@ -36,40 +41,103 @@ class Reblocked:
     kernel: ir.Kernel
     #: The virtual block.
     block: Block
+    #: The user's axis that lies along each axis of the virtual block and grid.
+    axes: Axes
 
 
-def reblock(kernel: ir.Kernel, block: Block, lanes: int) -> Reblocked | None:
-    if block[0] % lanes == 0 and math.prod(block) >= ENOUGH_VECTORS * lanes:
+def reblock(kernel: ir.Kernel, block: Block, lanes: int, turn: bool = False) -> Reblocked | None:
+    """`turn`: vectors may lie along another axis than the user's x, if that walks along memory."""
+    fills_vectors = block[0] % lanes == 0 and math.prod(block) >= ENOUGH_VECTORS * lanes
+    if fills_vectors and not (turn and math.prod(block[1:]) > 1):
         return None
     if kernel.options.debug or any(map(_tells_blocks_apart, ir.walk(kernel.body))):
         return None
     names = _registers_by_name(kernel)
-    axes = frozenset(a for a in range(3) if block[a] > 1 or a == 0)
-    while 0 in axes:
-        virtual = virtual_block(block, axes, lanes)
-        grouping = _Grouping(names, block, virtual, axes)
+    along = walking_axis(kernel, block) if turn else 0
+    found = None
+    if along:
+        found = _along(kernel, names, block, along, lanes)
+    if found is None and not fills_vectors:
+        found = _along(kernel, names, block, 0, lanes)
+    return found
+
+
+def _along(
+    kernel: ir.Kernel, names: Mapping[ir.Var, ir.Expr], block: Block, along: int, lanes: int
+) -> Reblocked | None:
+    """Vectors along that axis of the user's, in a virtual block."""
+    axes = frozenset(a for a in range(3) if block[a] > 1 or a == along)
+    while along in axes:
+        layout = Layout(block, virtual_sizes(block, axes, along, lanes), along)
+        grouping = _Grouping(names, layout, axes)
         body = grouping.body(kernel.body)
-        free = axes & grouping.paired - grouping.bare
+        free = axes & (grouping.paired - grouping.bare)
         if free == axes:
-            guards = _guards(kernel.span, block, virtual, axes)
-            return Reblocked(replace(kernel, body=(*guards, *body)), virtual)
+            body = (*layout.guards(kernel.span, axes), *body)
+            return Reblocked(replace(kernel, body=body), layout.virtual_block, layout.axes)
         axes = free
     return None
 
 
-def virtual_block(block: Block, axes: Collection[int], lanes: int) -> Block:
-    """The block to use in place of the user's, of which some axes may change."""
+def virtual_sizes(block: Block, axes: Collection[int], along: int, lanes: int) -> Block:
+    """Threads of the virtual block along each axis of the user's, of which some may change."""
     kept = math.prod(block[a] for a in range(3) if a not in axes)
-    if set(axes) == {0}:
-        vectors = SHORT_BLOCK if math.prod(block) == 1 else LONG_BLOCK
-        return max(1, vectors // kept) * lanes, block[1], block[2]
     sizes = list(block)
+    if set(axes) == {along}:
+        vectors = SHORT_BLOCK if math.prod(block) == 1 else LONG_BLOCK
+        sizes[along] = max(1, vectors // kept) * lanes
+        return sizes[0], sizes[1], sizes[2]
     left = TILE_THREADS // kept
-    for axis in sorted(axes):
-        wanted = max(TILE[0], lanes) if axis == 0 else TILE[axis]
-        sizes[axis] = max(lanes if axis == 0 else 1, min(wanted, left))
+    for place, axis in enumerate(sorted(axes, key=swapped(along).__getitem__)):
+        wanted, least = (max(TILE[0], lanes), lanes) if place == 0 else (TILE[place], 1)
+        sizes[axis] = max(least, min(wanted, left))
         left //= sizes[axis]
     return sizes[0], sizes[1], sizes[2]
+
+
+def swapped(along: int) -> Axes:
+    """The axes, with x and that one in each other's places."""
+    x, y, z = ({0: along, along: 0}.get(axis, axis) for axis in range(3))
+    return x, y, z
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The user's block, the sizes of the virtual one along the user's axes, and the user's axis
+    along which vectors lie: it changes places with x."""
+
+    block: Block
+    sizes: Block
+    along: int
+
+    @property
+    def axes(self) -> Axes:
+        return swapped(self.along)
+
+    @property
+    def virtual_block(self) -> Block:
+        x, y, z = (self.sizes[axis] for axis in self.axes)
+        return x, y, z
+
+    def register(self, span: Span, name: str, axis: int) -> ir.SpecialRegister:
+        """threadIdx or blockIdx of the virtual block, along an axis of the user's."""
+        return ir.SpecialRegister(span, INT64, name, self.axes[axis])
+
+    def place(self, span: Span, axis: int) -> ir.Binary:
+        """A thread's number in the grid."""
+        index = self.register(span, "blockIdx", axis)
+        start = ir.Binary(span, INT64, "mul", index, _integer(span, self.sizes[axis]))
+        return ir.Binary(span, INT64, "add", start, self.register(span, "threadIdx", axis))
+
+    def guards(self, span: Span, axes: Collection[int]) -> Iterator[ir.If]:
+        """Threads that the user's grid does not have return. An axis that ends where a virtual
+        block does needs no guard."""
+        for axis in sorted(axes, key=lambda a: self.axes[a], reverse=True):
+            if self.block[axis] % self.sizes[axis]:
+                grid = ir.SpecialRegister(span, INT64, "gridDim", axis)
+                threads = ir.Binary(span, INT64, "mul", grid, _integer(span, self.block[axis]))
+                beyond = ir.Compare(span, BOOL, "ge", self.place(span, axis), threads)
+                yield ir.If(span, beyond, (ir.Return(span),), ())
 
 
 def _tells_blocks_apart(stmt: ir.Stmt) -> bool:
@@ -81,24 +149,6 @@ def _tells_blocks_apart(stmt: ir.Stmt) -> bool:
             return stmt.array.type.space is AddressSpace.SHARED
         case _:
             return False
-
-
-def _guards(span: Span, block: Block, virtual: Block, axes: Collection[int]) -> Iterator[ir.If]:
-    """Threads that the user's grid does not have return. An axis that ends where a virtual block
-    does needs no guard."""
-    for axis in sorted(axes, reverse=True):
-        if block[axis] % virtual[axis]:
-            grid = ir.SpecialRegister(span, INT64, "gridDim", axis)
-            threads = ir.Binary(span, INT64, "mul", grid, _integer(span, block[axis]))
-            beyond = ir.Compare(span, BOOL, "ge", _place(span, axis, virtual), threads)
-            yield ir.If(span, beyond, (ir.Return(span),), ())
-
-
-def _place(span: Span, axis: int, block: Block) -> ir.Binary:
-    """A thread's number in the grid, for threads in such blocks."""
-    index = ir.SpecialRegister(span, INT64, "blockIdx", axis)
-    start = ir.Binary(span, INT64, "mul", index, _integer(span, block[axis]))
-    return ir.Binary(span, INT64, "add", start, ir.SpecialRegister(span, INT64, "threadIdx", axis))
 
 
 def _integer(span: Span, value: int) -> ir.Constant:
@@ -148,10 +198,11 @@ class _Grouping(Rewriter):
     together, and `bare`, those of which it met one alone."""
 
     def __init__(
-        self, names: dict[ir.Var, ir.Expr], block: Block, virtual: Block, axes: Collection[int]
+        self, names: Mapping[ir.Var, ir.Expr], layout: Layout, axes: Collection[int]
     ) -> None:
         super().__init__()
-        self.names, self.block, self.virtual, self.axes = names, block, virtual, axes
+        self.names, self.layout, self.axes = names, layout, axes
+        self.block = layout.block
         self.paired: set[int] = set()
         self.bare: set[int] = set()
 
@@ -173,9 +224,11 @@ class _Grouping(Rewriter):
             case ir.SpecialRegister(register="laneid"):
                 self.bare.add(0)
         part = self.part(expr)
-        if part is None or part[1] not in self.axes:
-            return None
-        return self.alone(expr, *part)
+        if part is not None and part[1] in self.axes:
+            return self.alone(expr, *part)
+        if isinstance(expr, ir.SpecialRegister) and expr.register in ("threadIdx", "blockIdx"):
+            return self.layout.register(expr.span, expr.register, expr.axis)
+        return None
 
     def alone(self, expr: ir.Expr, register: str, axis: int) -> ir.Expr | None:
         """What a register without its partner is: something only in blocks of one thread."""
@@ -185,7 +238,7 @@ class _Grouping(Rewriter):
         if register == "threadIdx":
             return _integer(expr.span, 0)
         self.paired.add(axis)
-        return _place(expr.span, axis, self.virtual)
+        return self.layout.place(expr.span, axis)
 
     def total(self, expr: ir.Binary) -> ir.Expr | None:
         """A sum with the pairs in it made one; None where there are none."""
@@ -199,7 +252,7 @@ class _Grouping(Rewriter):
         if not found:
             return None
         self.paired.update(found)
-        places: list[ir.Expr] = [_place(expr.span, axis, self.virtual) for axis in found]
+        places: list[ir.Expr] = [self.layout.place(expr.span, axis) for axis in found]
         others = [
             self.expr(term)
             for term, part in zip(terms, parts, strict=True)

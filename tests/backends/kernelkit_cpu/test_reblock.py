@@ -54,14 +54,16 @@ def same(typed: Typed, interpret: Interpret) -> Callable[..., Reblocked]:
     """same(kernel, grid, block, lanes, *args): the kernel in blocks of our own, after a check that
     it does what the user's blocks do."""
 
-    def run(kernel: Any, grid: Dims, block: Dims, lanes: int, *args: Any) -> Reblocked:
+    def run(
+        kernel: Any, grid: Dims, block: Dims, lanes: int, *args: Any, turn: bool = False
+    ) -> Reblocked:
         original, values = typed(kernel, block, *args)
-        found = reblock(original, block, lanes)
+        found = reblock(original, block, lanes, turn)
         assert found is not None
         ours, theirs = copies(values), copies(values)
         interpret(original, grid, block, theirs)
         virtual: Any = tuple(
-            -(-g * b // v) for g, b, v in zip(grid, block, found.block, strict=True)
+            -(-grid[a] * block[a] // v) for a, v in zip(found.axes, found.block, strict=True)
         )
         constant = replace(found.kernel, body=Gridded(grid).body(found.kernel.body))
         interpret(constant, virtual, found.block, ours)
@@ -139,8 +141,8 @@ def test_any_block_of_one_axis_does_the_same(same: Callable[..., Reblocked], blo
     rng = np.random.default_rng()
     src = rng.integers(0, 99, rng.integers(1, 400))
     grid = (-(-src.size // block[0]), 1, 1)
-    for kernel in (strided, counted):
-        found = same(kernel, grid, block, 16, src, np.zeros(max(src.size, 6), np.int64))
+    for kernel, size in ((strided, src.size), (counted, 6)):
+        found = same(kernel, grid, block, 16, src, np.zeros(size, np.int64))
         assert found.block[0] % 16 == 0
         assert found.block[1:] == (1, 1)
     same(strided, (2, 1, 1), block, 16, src, np.zeros(src.size, np.int64))
@@ -148,7 +150,7 @@ def test_any_block_of_one_axis_does_the_same(same: Callable[..., Reblocked], blo
 
 def test_three_axes_and_uniform(same: Callable[..., Reblocked]) -> None:
     found = same(volume, (2, 2, 2), (5, 3, 2), 8, np.zeros((3, 6, 9), np.int64))
-    assert found.block == (64, 8, 1)
+    assert found.block == (64, 4, 2)
     assert "uniform" not in text(found)
 
 
@@ -173,7 +175,7 @@ def test_generated_kernels_do_the_same(
         args = found.arguments()
         kernel, _ = typed(found.kernel, made.block, *args)
         if reblock(kernel, made.block, 8) is not None:
-            same(found.kernel, made.grid, made.block, 8, *args)
+            same(found.kernel, made.grid, made.block, 8, *args, turn=seed % 2 == 0)
             done += 1
     assert done > 0
 
@@ -184,12 +186,12 @@ def test_the_text_of_a_reblocked_kernel(typed: Typed) -> None:
     kernel, _ = typed(by_grid, (4, 64), image, image.copy())
     found = reblock(kernel, (4, 64, 1), 16)
     assert found is not None
-    assert found.block == (64, 8, 1)
+    assert found.block == (64, 4, 1)
     assert text(found).splitlines()[2:] == [
         "    if blockIdx.x * 64 + threadIdx.x >= gridDim.x * 4:",
         "        return",
         "    x: int64 = blockIdx.x * 64 + threadIdx.x",
-        "    y: int64 = blockIdx.y * 8 + threadIdx.y",
+        "    y: int64 = blockIdx.y * 4 + threadIdx.y",
         "    if x < dst.shape[1] and y < dst.shape[0]:",
         "        dst[y, x] = src[y, x] * 2.0f32 + float32(x)",
     ]
@@ -200,7 +202,7 @@ def test_names_of_registers_go(typed: Typed) -> None:
     kernel, _ = typed(by_names, (4, 64), image, image.copy())
     lines = text(reblock(kernel, (4, 64, 1), 8))
     assert "x: int64 = blockIdx.x * 64 + threadIdx.x\n" in lines
-    assert "y: int64 = blockIdx.y * 8 + threadIdx.y - 1" in lines
+    assert "y: int64 = blockIdx.y * 4 + threadIdx.y - 1" in lines
     assert "tx" not in lines
     assert "left" not in lines
 
@@ -394,3 +396,116 @@ def one_thread(dst):
 def test_a_block_of_one_thread_is_its_thread(same: Callable[..., Reblocked]) -> None:
     found = same(one_thread, (50, 1, 1), (1, 1, 1), 16, np.zeros(41, np.int64))
     assert found.block == (64, 1, 1)
+
+
+# ---------------------------------------------------------------- vectors along other axes
+@kk.kernel
+def column_row(src, dst):
+    """The axes in the order of the array's, as if x were the slowest."""
+    x, y = kk.grid(2)
+    if x < dst.shape[0] and y < dst.shape[1]:
+        dst[x, y] = src[x, y] + x * 100 + kk.gridDim.y + kk.blockDim.x * 1000
+
+
+@kk.kernel
+def product(a, b, c):
+    i, j = kk.grid(2)
+    if i < c.shape[0] and j < c.shape[1]:
+        total = 0
+        for k in range(a.shape[1]):
+            total += a[i, k] * b[k, j]
+        c[i, j] = total
+
+
+@kk.kernel
+def inside_out(dst):
+    x, y, z = kk.grid(3)
+    if x < dst.shape[0]:
+        if y < dst.shape[1]:
+            if z < dst.shape[2]:
+                dst[x, y, z] = x + 100 * y + 10000 * z
+
+
+@kk.kernel
+def known_row(src, dst):
+    """x is known within the block; y is what walks."""
+    y = kk.blockIdx.y * kk.blockDim.y + kk.threadIdx.y
+    if y < dst.shape[1]:
+        dst[kk.threadIdx.x, y] = src[kk.threadIdx.x, y] + kk.blockIdx.x
+
+
+@pytest.mark.parametrize("block", [(16, 16, 1), (3, 7, 1), (64, 4, 1), (1, 1, 1), (1, 40, 2)])
+def test_vectors_lie_along_the_axis_that_walks(same: Callable[..., Reblocked], block: Dims) -> None:
+    rng = np.random.default_rng()
+    src = rng.integers(0, 99, (random.randint(1, 40), random.randint(1, 40)))
+    grid = (-(-src.shape[0] // block[0]), -(-src.shape[1] // block[1]), 1)
+    found = same(column_row, grid, block, 16, src, np.zeros_like(src), turn=True)
+    assert found.axes == (1, 0, 2)
+    assert found.block[0] % 16 == 0
+    other = rng.integers(0, 99, (src.shape[1], 9))
+    grid = (grid[0], -(-9 // block[1]), 1)
+    out = np.zeros((src.shape[0], 9), np.int64)
+    assert same(product, grid, block, 8, src, other, out, turn=True).axes == (1, 0, 2)
+
+
+def test_vectors_along_the_third_axis(same: Callable[..., Reblocked]) -> None:
+    found = same(inside_out, (2, 2, 3), (4, 3, 2), 8, np.zeros((7, 5, 6), np.int64), turn=True)
+    assert found.axes == (2, 1, 0)
+    assert found.block == (64, 4, 2)
+
+
+def test_an_axis_that_stays_may_change_places(same: Callable[..., Reblocked]) -> None:
+    src = np.random.default_rng().integers(0, 9, (6, 21))
+    found = same(known_row, (1, 4, 1), (6, 6, 1), 8, src, np.zeros_like(src), turn=True)
+    assert found.axes == (1, 0, 2)
+    assert found.block[1] == 6
+
+
+def test_the_text_of_a_turned_kernel(typed: Typed) -> None:
+    image = np.zeros((4, 4), np.int64)
+    kernel, _ = typed(column_row, (16, 16), image, image.copy())
+    found = reblock(kernel, (16, 16, 1), 16, turn=True)
+    assert text(found).splitlines()[2:] == [
+        "    if blockIdx.x * 64 + threadIdx.x >= gridDim.y * 16:",
+        "        return",
+        "    x: int64 = blockIdx.y * 4 + threadIdx.y",
+        "    y: int64 = blockIdx.x * 64 + threadIdx.x",
+        "    if x < dst.shape[0] and y < dst.shape[1]:",
+        "        dst[x, y] = src[x, y] + x * 100 + gridDim.y + 16 * 1000",
+    ]
+
+
+@kk.kernel
+def transposed(src, dst):
+    x, y = kk.grid(2)
+    if x < dst.shape[1] and y < dst.shape[0]:
+        dst[y, x] = src[x, y]
+
+
+@kk.kernel
+def flat(src, dst):
+    x, y = kk.grid(2)
+    if x < src.shape[1] and y < src.shape[0]:
+        dst[y * src.shape[1] + x] = src[y, min(x + 1, src.shape[1] - 1)]
+
+
+@pytest.mark.parametrize("kernel", [by_grid, by_names, transposed, flat])
+def test_kernels_that_know_that_x_walks_keep_it(typed: Typed, kernel: Any) -> None:
+    image = np.zeros((4, 4), np.int64)
+    out = np.zeros(16, np.int64) if kernel is flat else image.copy()
+    found, _ = typed(kernel, (16, 16), image, out)
+    assert reblock(found, (16, 16, 1), 16, turn=True) is None
+    narrow, _ = typed(kernel, (4, 16), image, out)
+    turned = reblock(narrow, (4, 16, 1), 16, turn=True)
+    assert turned is not None
+    assert turned.axes == (0, 1, 2)
+
+
+def test_nobody_turns_unasked(typed: Typed) -> None:
+    image = np.zeros((4, 4), np.int64)
+    kernel, _ = typed(column_row, (16, 16), image, image.copy())
+    assert reblock(kernel, (16, 16, 1), 16) is None
+    kernel, _ = typed(column_row, (4, 16), image, image.copy())
+    found = reblock(kernel, (4, 16, 1), 16)
+    assert found is not None
+    assert found.axes == (0, 1, 2)
