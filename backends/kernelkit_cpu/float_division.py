@@ -92,12 +92,15 @@ def divide_wide(code: Code, dtype: DType, a: Operand, b: Operand, remainder: boo
 
 
 def _some_great(code: Code, signed: bool, a: Operand, b: Operand) -> Operand:
-    """Whether some number in some lane is above 2**50, or below -2**50. Constants are not."""
-    found = [each for each in (a, b) if constant(each) is None]
-    if signed:
-        found = [code.op("add", "i64", each, code.number("i64", _SMALL)) for each in found]
+    """Whether some number in some lane is above 2**50, or below -2**50."""
+    known = [constant(each) for each in (a, b)]
+    if any(each is not None and abs(each) > _SMALL for each in known):
+        return "true"
+    found = [each for each, value in zip((a, b), known, strict=True) if value is None]
     if not found:
         return "false"
+    if signed:
+        found = [code.op("add", "i64", each, code.number("i64", _SMALL)) for each in found]
     joined = found[0] if len(found) == 1 else code.op("or", "i64", *found)
     high = code.number("i64", -2 * _SMALL if signed else -_SMALL)
     return code.any_bit("i64", code.op("and", "i64", joined, high))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kernelkit import registry
 from kernelkit.ir.types import DType
+from kernelkit_cpu import CpuBackend
 from kernelkit_cpu.launch import CpuExecutable
 from kernelkit_cpu.llvm import Loaded, load_object, optimise_and_compile
 from kernelkit_cpu.operations import Operations
@@ -38,9 +40,12 @@ class Batch:
         self.module = Module()
         self.types: list[tuple[tuple[DType, ...], DType]] = []
         self.loaded: Loaded | None = None
+        self.data = b""  # the object code, once it is made
+        self.text = Text(self.module)  # the function that is being written
 
     def add(self, sources: Sequence[DType], result: DType, write: Write) -> int:
         number, text = len(self.types), Text(self.module)
+        self.text = text
         self.types.append((tuple(sources), result))
         pointers = [
             [f"%p{i}.{j}" for j in range(parts(t))] for i, t in enumerate((result, *sources))
@@ -86,7 +91,8 @@ class Batch:
         return optimise_and_compile(self.module.text(), self.target, level)
 
     def load(self) -> Batch:
-        self.loaded = load_object(self.compile())
+        self.data = self.compile()
+        self.loaded = load_object(self.data)
         return self
 
     def __call__(self, number: int, *arrays: Array) -> Array:
@@ -134,3 +140,19 @@ def executable() -> Callable[..., CpuExecutable]:
         return CpuExecutable(loaded, {"entry": entry, "parameters": parameters, **metadata})
 
     return make
+
+
+# ---------------------------------------------------------------- back ends
+def _here() -> list[str]:
+    """The instruction sets that this machine has."""
+    presets = ("sse2", "avx2", "avx512", "neon")
+    return [preset for preset in presets if CpuTarget.parse(preset).runs_here()]
+
+
+@pytest.fixture(scope="module", params=_here())
+def cpu(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a back end for each instruction set."""
+    name = f"cpu-{request.param}"
+    registry.register(CpuBackend(name, CpuTarget.parse(request.param)))
+    yield name
+    registry.unregister(name)
