@@ -9,7 +9,7 @@ gets the value that the threads gave it, from a vector in which threads still ra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kernelkit.analysis.kinds import Level, stays_in_row
@@ -20,6 +20,7 @@ from kernelkit_cpu import counters, faults, warp_checks
 from kernelkit_cpu.control import Exit, Jumps, Target, Writer, size
 from kernelkit_cpu.expressions import control, evaluate
 from kernelkit_cpu.frame import ArrayPlace, Frame, Slot
+from kernelkit_cpu.jam import JamWriter, jam_factor
 from kernelkit_cpu.plan import (
     BlockBarrier,
     BlockIf,
@@ -365,6 +366,9 @@ class BlockWriter:
         returns = self.living is not None and any(isinstance(s, Return) for s in walk(leaf.body))
         if returns and self.living is not None:
             self.text.store("i1", "false", self.living)
+        factor = self.jam_factor(leaf)
+        if factor > 1:
+            return self.jammed(leaf, factor)
         writer = self.writer()
 
         def one() -> None:
@@ -405,11 +409,72 @@ class BlockWriter:
 
         self.counted(depth, plane, text.module.loop("unroll.disable"))
 
+    def jam_factor(self, leaf: Leaf) -> int:
+        """How many vectors are written at once."""
+        frame = self.frame
+        plain = self.in_rows and self.block[0] % self.lanes == 0 and not self.local
+        if not plain or self.cold or frame.debug or self.plan.has_return or self.open_stays():
+            return 1
+        groups = self.block[1] if self.block[1] > 1 else self.per_row
+        return jam_factor(frame.facts.analysis, leaf.body, groups, frame.target)
+
+    def open_stays(self) -> bool:
+        return any(target in self.stays for target in self.open)
+
+    def jammed(self, leaf: Leaf, factor: int) -> None:
+        """The vectors of several rows at once, or several vectors of the one row."""
+        text = self.text
+        entry = self.entry_values(leaf)
+        _, height, depth = self.block
+        rows = height > 1
+
+        def plane(z: Operand) -> None:
+            def row(y: Operand) -> None:
+                def along(x: Operand) -> None:
+                    which = [str(n) for n in range(factor)]
+                    outer = y if rows else x
+                    each = [self.combined(outer, factor, n) for n in which]
+                    places = [(z, n, x) if rows else (z, "0", n) for n in each]
+                    self.several(leaf, places, entry)
+
+                self.counted(self.per_row // (1 if rows else factor), along, mark)
+
+            self.counted(height // (factor if rows else 1), row, mark)
+
+        mark = text.module.loop("unroll.disable")
+        self.counted(depth, plane, mark)
+
+    def several(
+        self,
+        leaf: Leaf,
+        places: Sequence[tuple[Operand, Operand, Operand]],
+        entry: dict[Web, tuple[Operand, ...]],
+    ) -> None:
+        """One round of the vectors at these places (z, y, vector along x)."""
+        whole, frames, committed = self.frame, [], {}
+        numbers = []
+        for z, y, x in places:
+            self.frame = whole.twin()
+            numbers.append(self.combined(self.combined(z, self.block[1], y), self.per_row, x))
+            self.registers((z, y, x))
+            committed = self.open_webs(leaf, numbers[-1], entry)
+            frames.append(self.frame)
+        writers = []
+        for self.frame in frames:
+            writers.append(self.writer())
+        JamWriter(writers).body(leaf.body)
+        for self.frame, number in zip(frames, numbers, strict=True):
+            self.close_webs(leaf, number)
+        self.close_leaf(committed, {}, None, False)
+        self.frame = whole
+
     def combined(self, outer: Operand, size: int, inner: Operand) -> Operand:
         """outer * size + inner."""
-        if outer == "0":
+        if outer == "0" or size == 0:
             return inner
-        scaled = self.text.let(f"mul nuw nsw i64 {outer}, {size}")
+        scaled = outer if size == 1 else self.text.let(f"mul nuw nsw i64 {outer}, {size}")
+        if inner == "0":
+            return scaled
         return self.text.let(f"add nuw nsw i64 {scaled}, {inner}")
 
     def mark(self, leaf: Leaf | BlockBarrier, small: bool, count: int = 0) -> str:

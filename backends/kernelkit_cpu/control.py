@@ -252,7 +252,7 @@ class Writer:
             return self.body(stmt.then if condition.constant else stmt.orelse)
         if condition.is_uniform:
             return self.uniform_branch(condition, stmt)
-        if self.is_predicable(stmt):
+        if not self.frame.debug and is_predicable(stmt):
             return self.predicated(condition, stmt)
         if not _only_returns(stmt):
             self.frame.notes.note(stmt.span, "masked")
@@ -315,14 +315,6 @@ class Writer:
         with frame.under(mask, certain=True):
             self.body(body, top)
         text.start(none)
-
-    def is_predicable(self, stmt: If) -> bool:
-        """Whether both arms are so small and harmless that all lanes may compute them."""
-        arms = (*stmt.then, *stmt.orelse)
-        if self.frame.debug or not all(isinstance(s, Assign) for s in arms):
-            return False
-        values = [s.value for s in arms if isinstance(s, Assign)]
-        return size(arms) <= PREDICATED and not any(is_lazy(value) for value in values)
 
     def predicated(self, condition: Value, stmt: If) -> None:
         frame = self.frame
@@ -516,6 +508,15 @@ class Writer:
         stop = text.let(f"load atomic i64, ptr {frame.record} monotonic, align 8")
         text.branch(text.let(f"icmp eq i64 {stop}, 0"), on, frame.fault_exit)
         text.start(on)
+
+
+def is_predicable(stmt: If) -> bool:
+    """Whether both arms are so small and harmless that all lanes may compute them."""
+    arms = (*stmt.then, *stmt.orelse)
+    if not all(isinstance(s, Assign) for s in arms):
+        return False
+    values = [s.value for s in arms if isinstance(s, Assign)]
+    return size(arms) <= PREDICATED and not any(is_lazy(value) for value in values)
 
 
 def _only_returns(stmt: If) -> bool:

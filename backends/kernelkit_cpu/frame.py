@@ -8,6 +8,7 @@ idle lanes hold is arbitrary, maybe poison, so masks are combined by `masked_and
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -104,6 +105,13 @@ class Frame:
     @property
     def debug(self) -> bool:
         return self.facts.analysis.kernel.options.debug
+
+    def twin(self) -> Frame:
+        """A frame for another vector at the same place of the code; all its lanes run."""
+        made = copy.copy(self)
+        made.registers, made.values, made.slots = dict(self.registers), {}, {}
+        made.mask, made.certain, made.tail = None, True, None
+        return made
 
     # ------------------------------------------------------------ masks
     @property
