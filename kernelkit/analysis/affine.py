@@ -66,10 +66,7 @@ class Affine:
     @property
     def is_uniform(self) -> bool:
         """Whether it is the same in the whole block."""
-        for atom, _ in self.terms:
-            if atom.expr is None:
-                return False
-        return True
+        return None not in [atom.expr for atom, _ in self.terms]
 
     @property
     def role(self) -> int:

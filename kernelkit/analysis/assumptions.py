@@ -40,11 +40,14 @@ from kernelkit.ir.nodes import (
     walk,
     walk_expr,
 )
+from kernelkit.ir.types import DType
 
 #: More relations than this are not tested for each block.
 _MOST: Final = 16
 #: A remainder of what strays no further than this from the divisor's range mends a border.
 _NEAR: Final = 1 << 20
+#: Indices grow by no more from one block to the next.
+_STEEP: Final = 1 << 16
 #: Factors up to this in size make products that fit int64.
 _HALF: Final = (1 << 31) - 1
 
@@ -63,6 +66,7 @@ class Assuming(Flow):
         self.assumed: dict[Terms, Range] = {}
         self.promised: dict[Var, None] = {}
         self.folds = 0
+        self.integers.suppose_within = self.suppose_within
         self._divisors = {
             divisor
             for stmt in walk(kernel.body)
@@ -89,8 +93,9 @@ class Assuming(Flow):
             if value.promises:
                 self.promised.update(dict.fromkeys(value.promises))
 
-    def suppose(self, form: Affine, limit: int) -> bool:
-        """Assume form <= limit in all threads of the block; False where that makes no sense."""
+    def suppose(self, form: Affine, limit: int, small: bool = False) -> bool:
+        """Assume form <= limit in all threads of the block; False where that makes no sense.
+        `small`: it does, too, that data is small."""
         most = form.extreme(True)
         if most is None or not most.terms:
             return most is not None and most.const <= limit
@@ -100,8 +105,8 @@ class Assuming(Flow):
             return True
         if likely is False or not self.integers.is_safe(most):
             return False
-        if all(factor > 0 and not atom.role & Role.PLACE for atom, factor in most.terms):
-            return False  # that data is small
+        if not small and all(c > 0 and not atom.role & Role.PLACE for atom, c in most.terms):
+            return False
         terms, wanted = normal(most, limit)
         old = self.assumed.get(terms, EVERYTHING)
         new = max(old[0], wanted[0]), min(old[1], wanted[1])
@@ -148,7 +153,19 @@ class Assuming(Flow):
 
     def suppose_fits(self, value: Affine) -> None:
         for sign in (1, -1):
-            self.suppose(value.times(sign), _HALF)
+            self.suppose(value.times(sign), _HALF, small=True)
+
+    def suppose_within(self, form: Affine, dtype: DType) -> bool:
+        """Suppose that an index does not leave its type; hashes do so on purpose."""
+        steep = any(abs(factor) > _STEEP for _, factor in form.terms)
+        if dtype.bits < 32 or steep or not form.role & (Role.PLACE | Role.EXTENT):
+            return False
+        mark = self.mark()
+        low = self.suppose(form.times(-1), -dtype.minimum, small=True)
+        if low and self.suppose(form, dtype.maximum, small=True):
+            return True
+        self.take_back(mark)
+        return False
 
     # ------------------------------------------------------------ guards
     def wanted(self, stmt: If) -> bool | None:

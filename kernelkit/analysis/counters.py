@@ -9,12 +9,13 @@ against what the names hold at the end of an iteration that started from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernelkit.analysis.affine import Affine, Role, constant, of_atom
 from kernelkit.analysis.facts import Facts, Range
 from kernelkit.analysis.integers import Integers
 from kernelkit.analysis.loops import Step
+from kernelkit.ir.nodes import Var
 from kernelkit.ir.types import INT64, DType
 
 
@@ -25,6 +26,10 @@ class Span:
     start: Affine
     stop: Affine
     step: Affine
+
+    @property
+    def promises(self) -> frozenset[Var]:
+        return self.start.promises | self.stop.promises | self.step.promises
 
     @property
     def constant(self) -> range | None:
@@ -82,7 +87,7 @@ def counter_of(span: Span, facts: Facts, integers: Integers) -> Affine | None:
         Role.PLACE if roles & (Role.SIZE | Role.PLACE) else Role.STEP,
         least=least,
         most=most,
-        promises=span.start.promises | span.stop.promises | span.step.promises,
+        promises=span.promises,
     )
     counter = of_atom(atom)
     for form in (ends[0].minus(counter), counter.minus(ends[1])):
@@ -118,9 +123,16 @@ class Guess:
     is_certain: bool
     least: Affine | None = None
     most: Affine | None = None
+    role: int = Role.NONE
+    promises: frozenset[Var] = frozenset()
 
     def value(self, integers: Integers) -> Affine:
-        return of_atom(integers.atoms.new(self.low, self.high, least=self.least, most=self.most))
+        return of_atom(
+            integers.atoms.new(
+                self.low, self.high, self.role,
+                least=self.least, most=self.most, promises=self.promises,
+            )
+        )  # fmt: skip
 
     def widened(self, dtype: DType, found: Range | None) -> Guess:
         """A guess that gives up the ends that did not stand; without `found`, both."""
@@ -130,14 +142,13 @@ class Guess:
 
     def wide_as(self, other: Guess, dtype: DType) -> Guess:
         """With the ends given up that the other one gave up."""
-        keeps_low, keeps_high = other.low > dtype.minimum, other.high < dtype.maximum
-        low = self.low if keeps_low else dtype.minimum
-        high = self.high if keeps_high else dtype.maximum
-        free = (low, high) == (dtype.minimum, dtype.maximum)
-        return Guess(
-            low, high, free or self.is_certain,
-            self.least if keeps_low else None, self.most if keeps_high else None,
-        )  # fmt: skip
+        wide = self
+        if other.low == dtype.minimum:
+            wide = replace(wide, low=dtype.minimum, least=None)
+        if other.high == dtype.maximum:
+            wide = replace(wide, high=dtype.maximum, most=None)
+        free = (wide.low, wide.high) == (dtype.minimum, dtype.maximum)
+        return replace(wide, is_certain=True) if free else wide
 
 
 def anything(dtype: DType) -> Guess:
@@ -149,9 +160,10 @@ def last_value(before: Affine, span: Span, facts: Facts) -> Guess:
     counter."""
     low, high = facts.interval(before)
     first, last = span.reach(facts)
-    return (
-        Guess(min(low, first), max(high, last), True) if first <= last else Guess(low, high, True)
-    )
+    promises = before.promises | span.promises
+    if first > last:
+        return Guess(low, high, True, promises=promises)
+    return Guess(min(low, first), max(high, last), True, promises=promises)
 
 
 def first_guess(
@@ -164,25 +176,24 @@ def first_guess(
     """A name that was `before` ahead of the loop and changes by steps, or in a way not known."""
     low, high = facts.interval(before)
     if not steps:
-        return Guess(low, high, False)
+        return Guess(low, high, False, promises=before.promises)
+    role = before.role & Role.PLACE
+    promises = before.promises.union(*(amount.promises for _, amount in steps))
     down = up = 0
     for step, amount in steps:
         ends = [step.sign * end for end in facts.interval(amount)]
         down, up = down + min(0, *ends), up + max(0, *ends)
+    least, most = before.extreme(False), before.extreme(True)
     turns = None if span is None or any(s.nested for s, _ in steps) else span.most_turns(facts)
-    if turns is not None:
+    if span is not None and turns is not None:
         first, last = low + turns * down, high + turns * up
         if dtype.minimum <= first and last <= dtype.maximum:
-            least, most = before.extreme(False), before.extreme(True)
-            return Guess(
-                first, last, True,
-                None if least is None else least.shifted(turns * down),
-                None if most is None else most.shifted(turns * up),
-            )  # fmt: skip
-    first = dtype.minimum if down else low
-    last = dtype.maximum if up else high
-    return Guess(
-        first, last, (first, last) == (dtype.minimum, dtype.maximum),
-        None if first == dtype.minimum else before.extreme(False),
-        None if last == dtype.maximum else before.extreme(True),
-    )  # fmt: skip
+            least = None if least is None else least.shifted(turns * down)
+            most = None if most is None else most.shifted(turns * up)
+            return Guess(first, last, True, least, most, role, promises | span.promises)
+    if down or low == dtype.minimum:
+        low, least = dtype.minimum, None
+    if up or high == dtype.maximum:
+        high, most = dtype.maximum, None
+    free = low == dtype.minimum and high == dtype.maximum
+    return Guess(low, high, free, least, most, role, promises)

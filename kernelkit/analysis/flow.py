@@ -22,6 +22,7 @@ from kernelkit.analysis.counters import (
     first_guess,
     last_value,
 )
+from kernelkit.analysis.facts import Range
 from kernelkit.analysis.loops import Changes, changes_of
 from kernelkit.analysis.shape import Shape
 from kernelkit.analysis.symbolic import State, Symbolic, Value
@@ -179,8 +180,10 @@ class Flow(Symbolic):
             self.forget(result)
         if stmt.op.startswith("shfl") and stmt.results and stmt.results[0].type.is_integer:
             # Another thread's value of the same operand, at the same place.
-            low, high = self.facts.interval(self.integer(stmt.operands[0])[0])
-            self.state.names[stmt.results[0]] = of_atom(self.integers.atoms.new(low, high))
+            value = self.integer(stmt.operands[0])[0]
+            low, high = self.facts.interval(value)
+            atom = self.integers.atoms.new(low, high, promises=value.promises)
+            self.state.names[stmt.results[0]] = of_atom(atom)
         if changed or mask is not stmt.mask:
             stmt = Warp(stmt.span, stmt.op, mask, operands, stmt.results)
         return (stmt,), self.state
@@ -270,6 +273,7 @@ class Flow(Symbolic):
         bounds = [self.integer(e) for e in (loop.start, loop.stop, loop.step)]
         span = Span(*(form for form, _ in bounds))
         exprs = [new for _, new in bounds]
+        self.relied(span.start, span.stop, span.step)
 
         def turn(head: State) -> tuple[Stmt, State | None]:
             inside = head.copy()
@@ -360,11 +364,9 @@ class Flow(Symbolic):
         self.take_back(mark)
         return found
 
-    def _broken(
-        self, guesses: dict[Var, Guess], backs: Sequence[State]
-    ) -> dict[Var, tuple[int, int]]:
+    def _broken(self, guesses: dict[Var, Guess], backs: Sequence[State]) -> dict[Var, Range]:
         """The names that an iteration takes out of the range that was guessed, and to where."""
-        broken = {}
+        broken: dict[Var, Range] = {}
         for var, guess in guesses.items():
             if guess.is_certain:
                 continue

@@ -34,7 +34,7 @@ EXTENT_LIMIT: Final = 1 << 60
 #: Where promises are made, parameters of wide types lie within plus or minus this.
 PARAMETER_LIMIT: Final = 1 << 40
 #: What is calculated before a block starts stays below this, so that nothing there wraps around.
-SAFE: Final = 1 << 62
+SAFE: Final = INT64.maximum
 _GRID: Final = ((1 << 31) - 1, 65535, 65535)
 #: A product with more terms than this is not multiplied out.
 _TERMS: Final = 4
@@ -47,6 +47,10 @@ class Integers:
     def __init__(self, shape: Shape, span: Span, promising: bool) -> None:
         self.shape, self.span, self.promising = shape, span, promising
         self.atoms = Atoms()
+        #: What holds wherever in the kernel one is.
+        self.always = Facts(self.atoms)
+        #: Asked whether a value that may leave its type can be supposed to stay within.
+        self.suppose_within: Callable[[Affine, DType], bool] | None = None
         self._exprs: dict[Affine, Expr] = {}
         width, height, depth = shape.block
         self.threads = width * height * depth
@@ -109,7 +113,11 @@ class Integers:
         least, most = facts.numeric(form)
         if least < low or most > high:
             least, most = facts.interval(form)
-        return form if low <= least and most <= high else self.unknown(dtype)
+        if low <= least and most <= high:
+            return form
+        if self.suppose_within is not None and self.suppose_within(form, dtype):
+            return form
+        return self.unknown(dtype)
 
     def unary(self, op: str, dtype: DType, a: Affine, facts: Facts) -> Affine:
         if op == "neg":
@@ -149,7 +157,7 @@ class Integers:
         if b.is_constant:
             return a.times(b.const)
         if len(a.terms) > _TERMS or len(b.terms) > _TERMS:
-            low, high = _product_range(_base(a), _base(b))
+            low, high = _product_range(self.always.numeric(a), self.always.numeric(b))
             return of_atom(self.atoms.new(low, high, promises=a.promises | b.promises))
         found = Affine(0, (), a.promises | b.promises)
         for factor, x, y in products(a, b):
@@ -163,11 +171,12 @@ class Integers:
     def _factors(self, x: Atom, y: Atom) -> Atom:
         if x.number > y.number:
             x, y = y, x
-        key = ("product", x, y)
+        # Not what is known only here: the atom is the same everywhere.
+        low, high = _product_range(self.always.range_of(x), self.always.range_of(y))
+        key = ("product", x, y, low, high)
         atom = self.atoms.known(key)
         if atom is not None:
             return atom
-        low, high = _product_range((x.low, x.high), (y.low, y.high))
         expr: Expr | None = None
         least = most = None
         if x.expr is not None and y.expr is not None and low > -SAFE and high < SAFE:
@@ -193,7 +202,12 @@ class Integers:
     def _scaled(self, thread: Atom, factor: Atom) -> tuple[Affine | None, Affine | None]:
         """The bounds of an atom that differs between threads, times one that does not."""
         least, most = thread.least, thread.most
-        if factor.expr is None or least is None or most is None or factor.low < 0:
+        if (
+            factor.expr is None
+            or least is None
+            or most is None
+            or self.always.range_of(factor)[0] < 0
+        ):
             return None, None
         low, high = (self.product(bound, of_atom(factor)) for bound in (least, most))
         return (low, high) if low.is_uniform and high.is_uniform else (None, None)
@@ -234,6 +248,8 @@ class Integers:
             al, ah = facts.interval(a)
         if al >= 0 and (ah < bl or facts.interval(a.minus(b))[1] < 0):
             return a
+        if b.is_constant and b.const > 0 and a.promises:
+            return self.bounded(0, b.const - 1)  # which needs no promise
         low, high = min(bl + 1, 0), max(bh - 1, 0)
         if al >= 0 and bl >= 0:
             high = min(high, ah)
@@ -246,6 +262,8 @@ class Integers:
         ends = [high for low, high in ((al, ah), (bl, bh)) if low >= 0]
         if not ends:
             return self.unknown(dtype)
+        if (a.is_constant or b.is_constant) and (a.promises or b.promises):
+            return self.bounded(0, min(ends))
         return self._made("and", (a, b), (0, min(ends)))
 
     def _or(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
@@ -408,15 +426,6 @@ _RULES: Final[dict[str, _Rule]] = {
     "and": Integers._and, "or": Integers._or, "xor": Integers._xor, "shl": Integers._shl,
     "shr": Integers._shr, "pow": Integers._pow,
 }  # fmt: skip
-
-
-def _base(form: Affine) -> Range:
-    """The interval that holds wherever one is."""
-    low = high = form.const
-    for atom, factor in form.terms:
-        ends = (factor * atom.low, factor * atom.high)
-        low, high = low + min(ends), high + max(ends)
-    return low, high
 
 
 def _product_range(a: Range, b: Range) -> Range:

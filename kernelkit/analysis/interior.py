@@ -51,7 +51,7 @@ def find_interior(kernel: Kernel, shape: Shape) -> Interior | None:
         body = walk.walked()
     except RecursionError:  # a kernel nested that deeply stays as it is
         return None
-    if not walk.folds and not walk.assumed:
+    if not walk.folds:
         return None
     body = (*_zeros(kernel, body), *body)
     inner = Kernel(kernel.name, kernel.params, body, kernel.span, kernel.options)

@@ -61,7 +61,7 @@ class Symbolic:
     def __init__(self, kernel: Kernel, shape: Shape) -> None:
         self.kernel = kernel
         self.integers = Integers(shape, kernel.span, promising=self.rewrites)
-        self.always = Facts(self.integers.atoms)
+        self.always = self.integers.always
         #: A view -> the array it is a part of, and how many axes were indexed away.
         self.views: dict[ArrayVar, tuple[ArrayVar, int]] = {}
         self.state = State({}, Facts(self.integers.atoms, self.always))
@@ -147,7 +147,10 @@ class Symbolic:
     def _index(self, expr: Expr) -> Expr:
         value, new = self.integer(expr)
         fine = self.facts.at_least(value, 0)
-        if fine or (self.suppose_index(value) and self.facts.at_least(value, 0)):
+        if not fine and self.suppose_index(value) and self.facts.at_least(value, 0):
+            self.folded()
+            fine = True
+        if fine:
             self.relied(value)
             self.fine.append(new)
         else:
@@ -258,7 +261,7 @@ class Symbolic:
 
     def _fit(self, expr: Binary, a: Affine, b: Affine) -> None:
         low, high = self.facts.interval(self.integers.product(a, b))
-        if low < expr.type.minimum or high > expr.type.maximum:
+        if expr.type.bits == 64 and (low < expr.type.minimum or high > expr.type.maximum):
             self.suppose_fits(a)
             self.suppose_fits(b)
 
