@@ -29,7 +29,7 @@ from kernelkit_cpu.llvm import function_attributes
 from kernelkit_cpu.lowering import Views, lower
 from kernelkit_cpu.operations import Operations
 from kernelkit_cpu.plan import make_plan
-from kernelkit_cpu.reblock import reblock
+from kernelkit_cpu.reblock import Axes, reblock
 from kernelkit_cpu.record import BLOCKS, DYNAMIC_BYTES, GRID, PARAMETERS, SCRATCH, SCRATCH_BYTES
 from kernelkit_cpu.report import Notes
 from kernelkit_cpu.report import report as write_report
@@ -80,10 +80,9 @@ class _Emitter:
     def __init__(self, analysis: Analysis, target: CpuTarget, lanes: int | None) -> None:
         self.target = target
         self.user_block = analysis.shape.block
-        kernel, self.block, shape, self.views = prepared(
+        kernel, self.block, shape, self.views, self.axes = prepared(
             analysis.kernel, self.user_block, target, lanes
         )
-        self.reblocked = self.block != self.user_block
         self.kernel, self.shape = kernel, shape
         self.module = Module()
         self.notes = Notes()
@@ -109,7 +108,8 @@ class _Emitter:
             "parameters": [_described(p) for p in kernel.params],
             "block": list(self.block),
             "user_block": list(self.user_block),
-            "reblocked": self.reblocked,
+            "reblocked": self.axes is not None,
+            "axes": list(self.axes or AXES),
             "scratch": self.scratch,
             "dynamic_in_scratch": memory.dynamic_shared,
             "sites": self.sites,
@@ -282,15 +282,16 @@ class _Emitter:
 
 def prepared(
     kernel: Kernel, block: Block, target: CpuTarget, lanes: int | None = None
-) -> tuple[Kernel, Block, Shape, Views]:
-    """The kernel, the block and the shape that are compiled."""
+) -> tuple[Kernel, Block, Shape, Views, Axes | None]:
+    """The kernel, the block and the shape that are compiled; if the block is not the user's, the
+    user's axis that lies along each axis of the block."""
     kernel, views = lower(kernel)
     wide = lanes or preferred_lanes(kernel, target)
-    virtual = reblock(kernel, block, wide)
+    virtual, axes = reblock(kernel, block, wide, turn=True), None
     if virtual is not None:
-        kernel, block = virtual.kernel, virtual.block
+        kernel, block, axes = virtual.kernel, virtual.block, virtual.axes
     shape = choose_shape(kernel, block, target, lanes)
-    return interchange(kernel, block, shape.lanes), block, shape, views
+    return interchange(kernel, block, shape.lanes), block, shape, views, axes
 
 
 def _unpacked(text: Text, kind: str, index: int) -> Operand:

@@ -82,14 +82,14 @@ def make_plan(
 
 def run_blocks(metadata: Mapping[str, Any], grid: Sequence[int]) -> tuple[int, int, int]:
     """How many blocks are run along each axis: the grid's, or as many as cover its threads where
-    the kernel was compiled for another block than the user's."""
+    the kernel was compiled for another block than the user's. `axes`: which axis of the user's lies
+    along each axis of that block."""
     counts = tuple(grid)
     if metadata.get("reblocked"):
+        user, axes = metadata["user_block"], metadata.get("axes", (0, 1, 2))
         counts = tuple(
-            -(-number * user // block)
-            for number, user, block in zip(
-                grid, metadata["user_block"], metadata["block"], strict=True
-            )
+            -(-grid[axis] * user[axis] // block)
+            for axis, block in zip(axes, metadata["block"], strict=True)
         )
     x, y, z = counts
     if x * y * z > MOST_BLOCKS:

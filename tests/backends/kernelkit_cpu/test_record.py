@@ -61,6 +61,8 @@ def test_other_blocks_cover_the_threads_of_the_grid() -> None:
         for count, number, size, other in zip(counts, grid, user, block, strict=True):
             assert (count - 1) * other < number * size <= count * other
         assert record.run_blocks(metadata | {"reblocked": False}, grid) == grid
+        turned = metadata | {"axes": [1, 0, 2], "block": (block[1], block[0], block[2])}
+        assert record.run_blocks(turned, grid) == (counts[1], counts[0], counts[2])
 
 
 def test_blocks_that_cannot_be_counted_are_refused() -> None:
