@@ -10,15 +10,16 @@ from collections.abc import Callable
 from typing import Final
 
 from kernelkit.ir.types import DType
-from kernelkit_cpu import libm
 from kernelkit_cpu.halves import narrow, widen
 from kernelkit_cpu.instructions import Code, same_bits
+from kernelkit_cpu.powers import float_power
 from kernelkit_cpu.remainders import floordiv, mod
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import register
 
 _TABLE: Final[dict[str, Callable[[Code, str, Operand, Operand], Operand]]] = {
     "add": Code.fadd, "sub": Code.fsub, "mul": Code.fmul, "floordiv": floordiv, "mod": mod,
+    "pow": float_power,
 }  # fmt: skip
 _PREDICATES: Final = {
     "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"
@@ -61,8 +62,6 @@ def binary(code: Code, op: str, dtype: DType, a: Operand, b: Operand) -> Operand
 def _arithmetic(code: Code, op: str, kind: str, a: Operand, b: Operand) -> Operand:
     if op == "truediv":
         return code.op("fdiv", kind, a, b)
-    if op == "pow":
-        return libm.call(code, "pow", kind, a, b)
     return _TABLE[op](code, kind, a, b)
 
 

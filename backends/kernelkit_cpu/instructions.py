@@ -8,6 +8,7 @@ Holds: nothing is known here of the scalar table; `contract` marks only what `fa
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,6 +24,8 @@ _WIDTHS: Final = {"half": 16, "float": 32, "double": 64}
 #: A function that reads and writes nothing but its own memory, kept out of line.
 _PURE: Final = "noinline willreturn nosync nofree memory(none)"
 _NUMBER: Final = re.compile(r"(?:splat \(i\d+ )?(-?\d+)\)?")
+
+_FLOAT_NUMBER: Final = re.compile(r"(?:splat \((?:float|double) )?0x([0-9A-F]{16})\)?")
 
 
 def width(kind: str) -> int:
@@ -41,6 +44,12 @@ def constant(operand: Operand) -> int | None:
         return 0
     found = _NUMBER.fullmatch(operand)
     return int(found[1]) if found else None
+
+
+def float_constant(operand: Operand) -> float | None:
+    """The value of a float32 or float64 constant, the same in all lanes; None of anything else."""
+    found = _FLOAT_NUMBER.fullmatch(operand)
+    return struct.unpack(">d", bytes.fromhex(found[1]))[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ class Code:
 
     def number(self, kind: str, value: float) -> Operand:
         """A constant in every lane."""
-        if kind in _FLOATS:
+        if kind in _FLOATS:  # also an integer
             return literal(_FLOATS[kind], value, self.lanes)[0]
         text = {"i1": ("false", "true")[bool(value)]}.get(kind, str(int(value)))
         return f"splat ({kind} {text})" if self.lanes else text

@@ -10,6 +10,7 @@ from typing import Final
 from kernelkit.ir.types import DType
 from kernelkit_cpu.division import floordiv, mod
 from kernelkit_cpu.instructions import Code, constant
+from kernelkit_cpu.powers import integer_power
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import register
 
@@ -35,7 +36,7 @@ def binary(code: Code, op: str, dtype: DType, a: Operand, b: Operand) -> Operand
         return code.op(op, kind, a, b)
     if op in ("min", "max"):
         return code.intrinsic(f"{'s' if dtype.is_signed else 'u'}{op}", kind, a, b)
-    return {"floordiv": floordiv, "mod": mod, "shl": _shl, "shr": _shr, "pow": _power}[op](
+    return {"floordiv": floordiv, "mod": mod, "shl": _shl, "shr": _shr, "pow": integer_power}[op](
         code, dtype, a, b
     )
 
@@ -68,61 +69,6 @@ def _shifted(code: Code, name: str, dtype: DType, a: Operand, b: Operand) -> Ope
     # Beyond the width LLVM's shift is poison, which the select leaves.
     inside = code.icmp("ult", kind, b, code.number(kind, dtype.bits))
     return code.select(kind, inside, code.op(name, kind, a, b), code.number(kind, 0))
-
-
-# ---------------------------------------------------------------- powers
-def _power(code: Code, dtype: DType, a: Operand, b: Operand) -> Operand:
-    exponent = constant(b)
-    if exponent is None:
-        return _run_time_power(code, dtype, a, b)
-    kind = register(dtype)
-    if dtype.is_signed and exponent < 0:
-        return code.number(kind, 0)
-    result, square, left = code.number(kind, 1), a, exponent % (1 << dtype.bits)
-    first = True
-    while left:
-        if left & 1:
-            result = square if first else code.op("mul", kind, result, square)
-            first = False
-        left >>= 1
-        if left:
-            square = code.op("mul", kind, square, square)
-    return result
-
-
-def _run_time_power(code: Code, dtype: DType, a: Operand, b: Operand) -> Operand:
-    kind = register(dtype)
-    # What ends a loop may not be poison.
-    arguments = (a, code.freeze(kind, b))
-    return code.internal(f"pow.{dtype}", kind, arguments, lambda inner: _squarings(inner, dtype))
-
-
-def _squarings(code: Code, dtype: DType) -> None:
-    """The body of a function: %a0 ** %a1, 0 for a negative exponent."""
-    text, kind = code.text, register(dtype)
-    full, zero = code.kind(kind), code.number(kind, 0)
-    result, square, left = (text.alloca(full) for _ in range(3))
-    exponent, first = "%a1", code.number(kind, 1)
-    if dtype.is_signed:
-        negative = code.icmp("slt", kind, "%a1", zero)
-        exponent = code.select(kind, negative, zero, "%a1")
-        first = code.select(kind, negative, zero, first)
-    for value, address in ((first, result), ("%a0", square), (exponent, left)):
-        text.store(full, value, address)
-    test, body, end = (text.label(hint) for hint in ("test", "body", "end"))
-    text.start(test)
-    exponent = text.load(full, left)
-    text.branch(code.any_bit(kind, exponent), body, end)
-    text.start(body)
-    odd = code.convert("trunc", kind, exponent, "i1")
-    old, factor = text.load(full, result), text.load(full, square)
-    product = code.op("mul", kind, old, factor)
-    text.store(full, code.select(kind, odd, product, old), result)
-    text.store(full, code.op("mul", kind, factor, factor), square)
-    text.store(full, code.op("lshr", kind, exponent, code.number(kind, 1)), left)
-    text.jump(test)
-    text.start(end)
-    text.finish(f"ret {full} {text.load(full, result)}")
 
 
 # ---------------------------------------------------------------- functions

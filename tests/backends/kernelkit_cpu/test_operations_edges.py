@@ -20,7 +20,7 @@ from kernelkit.ir.types import (
     UINT64,
     DType,
 )
-from kernelkit.testing.comparison import assert_bits_equal
+from kernelkit.testing.comparison import assert_bits_equal, ulp_distance
 from kernelkit.testing.scalars import elementwise, random, special
 from kernelkit_cpu.targets import CpuTarget
 from kernelkit_cpu.types import literal, register, vector
@@ -64,6 +64,27 @@ def test_by_a_constant(batch: Any, op: str, name: str, lanes: int) -> None:
         a = np.concatenate([special(dtype), random(dtype, 200)])
         wanted = elementwise(op, (dtype, dtype), a, np.full(len(a), value, dtype.numpy))
         assert_bits_equal(code(number, a), wanted, f"{dtype} {op} {value}")
+
+
+@everywhere
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+def test_floats_to_a_constant_power(batch: Any, dtype: DType, name: str, lanes: int) -> None:
+    code, exponents = batch(CpuTarget.parse(name), lanes), [-9, -3, -1, 0, 0.5, 1, 2, 3, 8, 1.5]
+    numbers = [
+        code.add(
+            [dtype],
+            dtype,
+            lambda to, a, n, x=x: to.binary("pow", dtype, a[0], literal(dtype, x, n), n),
+        )
+        for x in exponents
+    ]
+    code.load()
+    a = np.concatenate([special(dtype), random(dtype, 500)])
+    for exponent, number in zip(exponents, numbers, strict=True):
+        found = code(number, a)
+        wanted = elementwise("pow", (dtype, dtype), a, np.full(len(a), exponent, dtype.numpy))
+        assert np.max(ulp_distance(found, wanted)) <= 1, exponent
+        assert np.all((np.signbit(found) == np.signbit(wanted)) | np.isnan(wanted)), exponent
 
 
 @everywhere
