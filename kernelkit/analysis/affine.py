@@ -91,6 +91,9 @@ class Affine:
     def minus(self, other: Affine) -> Affine:
         return self.plus(other, -1)
 
+    def promising(self, more: frozenset[Var]) -> Affine:
+        return Affine(self.const, self.terms, self.promises | more) if more else self
+
     def shifted(self, by: int) -> Affine:
         return Affine(self.const + by, self.terms, self.promises)
 

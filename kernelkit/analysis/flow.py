@@ -375,6 +375,7 @@ class Flow(Symbolic):
                 low, high = guess.low, guess.high
                 if isinstance(value, Affine):
                     low, high = state.facts.interval(value)
+                    self.relied(value)
                 if low < guess.low or high > guess.high:
                     old = broken.get(var, (low, high))
                     broken[var] = min(old[0], low), max(old[1], high)

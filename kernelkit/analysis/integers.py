@@ -35,6 +35,9 @@ EXTENT_LIMIT: Final = 1 << 60
 PARAMETER_LIMIT: Final = 1 << 40
 #: What is calculated before a block starts stays below this, so that nothing there wraps around.
 SAFE: Final = INT64.maximum
+#: Nor a launch so many threads along an axis. Where blocks are not those of the launch, there may
+#: be more of them than gridDim says, but not more than threads.
+BLOCK_LIMIT: Final = 1 << 41
 _GRID: Final = ((1 << 31) - 1, 65535, 65535)
 #: A product with more terms than this is not multiplied out.
 _TERMS: Final = 4
@@ -72,10 +75,7 @@ class Integers:
         expr = SpecialRegister(self.span, INT64, register, axis)
         if register == "gridDim":
             return self.atoms.new(1, _GRID[axis], Role.SIZE, expr=expr)
-        atom = self.atoms.new(0, _GRID[axis] - 1, Role.PLACE, expr=expr)
-        blocks = self.register(SpecialRegister(self.span, INT64, "gridDim", axis))
-        self.atoms.define(atom, of_atom(atom).minus(blocks).shifted(1))
-        return atom
+        return self.atoms.new(0, BLOCK_LIMIT - 1, Role.PLACE, expr=expr)
 
     def extent(self, array: ArrayVar, axis: int, is_parameter: bool) -> Affine:
         if array.shape and not array.is_dynamic:
@@ -246,8 +246,8 @@ class Integers:
         if b.is_constant and b.const > 0:
             _, a = a.divided(b.const)
             al, ah = facts.interval(a)
-        if al >= 0 and (ah < bl or facts.interval(a.minus(b))[1] < 0):
-            return a
+        if al >= 0 and (ah < bl or facts.at_most(a.minus(b), -1)):
+            return a.promising(b.promises)
         if b.is_constant and b.const > 0 and a.promises:
             return self.bounded(0, b.const - 1)  # which needs no promise
         low, high = min(bl + 1, 0), max(bh - 1, 0)
@@ -262,8 +262,8 @@ class Integers:
         ends = [high for low, high in ((al, ah), (bl, bh)) if low >= 0]
         if not ends:
             return self.unknown(dtype)
-        if (a.is_constant or b.is_constant) and (a.promises or b.promises):
-            return self.bounded(0, min(ends))
+        if b.is_constant and bl >= 0 and a.promises:
+            return self.bounded(0, b.const)
         return self._made("and", (a, b), (0, min(ends)))
 
     def _or(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:

@@ -166,11 +166,11 @@ class Symbolic:
         if expr.type == BOOL and not isinstance(value, Affine) and value is not None:
             verdict = conditions.holds(value, self.facts)
             if verdict is not None and not isinstance(expr, Constant):
-                value = verdict
                 if self.rewrites:
                     self.rely_on(value)
                     self.folded()
                     new = Constant(expr.span, BOOL, verdict)
+                value = verdict
         return value, new if self.rewrites else expr
 
     def rely_on(self, condition: Condition) -> None:
