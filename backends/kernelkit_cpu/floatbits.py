@@ -9,7 +9,7 @@ import math
 from typing import Final
 
 from kernelkit_cpu.halves import narrow, widen
-from kernelkit_cpu.instructions import Code, same_bits
+from kernelkit_cpu.instructions import Code, same_bits, width
 from kernelkit_cpu.text import Operand
 
 #: Bits of the fraction, and the bias of the exponent.
@@ -25,16 +25,14 @@ def _taken_apart(code: Code, kind: str, x: Operand) -> tuple[Operand, Operand, O
     tiny = code.fcmp("olt", kind, size, code.number(kind, math.ldexp(1.0, 1 - bias)))
     scaled = code.op("fmul", kind, x, code.number(kind, 2.0 ** (fraction + 1)))
     found = code.convert("bitcast", kind, code.select(kind, tiny, scaled, x), bits)
-    mask = (1 << (width := {"float": 8, "double": 11}[kind])) - 1
-    exponent = code.op("and", bits, code.op("lshr", bits, found, code.number(bits, fraction)),
-                       code.number(bits, mask))  # fmt: skip
+    exponent = code.op("lshr", bits, found, code.number(bits, fraction))
+    exponent = code.op("and", bits, exponent, code.number(bits, 2 * bias + 1))
     offset = code.select(
         bits, tiny, code.number(bits, bias + fraction), code.number(bits, bias - 1)
     )
     exponent = code.op("sub", bits, exponent, offset)
     finite = code.fcmp("olt", kind, size, code.number(kind, math.inf))
     nonzero = code.fcmp("one", kind, size, code.number(kind, 0.0))
-    del width
     return found, exponent, code.op("and", "i1", finite, nonzero)
 
 
@@ -109,14 +107,11 @@ def nextafter(code: Code, kind: str, x: Operand, y: Operand) -> Operand:
     outward = code.op("xor", "i1", code.fcmp("olt", real, a, b), code.fcmp("olt", real, a, zero))
     step = code.select(bits, outward, code.number(bits, 1), code.number(bits, -1))
     moved = code.op("add", bits, found, step)
-    top = -1 << (int(bits[1:]) - 1)
+    top = -1 << (width(kind) - 1)
     sign = code.op("and", bits, code.convert("bitcast", kind, y, bits), code.number(bits, top))
     least = code.op("or", bits, sign, code.number(bits, 1))
     moved = code.select(bits, code.fcmp("oeq", real, a, zero), least, moved)
     result = code.select(kind, code.fcmp("oeq", real, a, b), y,
                          code.convert("bitcast", bits, moved, kind))  # fmt: skip
     unordered = code.fcmp("uno", real, a, b)
-    # Of two values of which one is NaN the sum is NaN.
-    _, bias = _FORMATS[kind]
-    nan = code.number(bits, (2 * bias + 1) << _FORMATS[kind][0] | 1 << (_FORMATS[kind][0] - 1))
-    return code.select(kind, unordered, code.convert("bitcast", bits, nan, kind), result)
+    return code.select(kind, unordered, code.number(kind, math.nan), result)

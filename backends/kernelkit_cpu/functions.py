@@ -22,7 +22,7 @@ from kernelkit_cpu.rounding import by_addition, rounded
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import Parts, register
 
-#: Bits taken for those of another type.
+#: Functions that take a value for its bits, and the type of the result.
 _BITS_AS: Final = {
     "float_as_int": "i32", "int_as_float": "float",
     "double_as_longlong": "i64", "longlong_as_double": "double",
@@ -33,13 +33,6 @@ _INTEGRAL: Final = {
 }  # fmt: skip
 #: A function of float32 or float64: where, LLVM's type, operands.
 Real = Callable[..., Operand]
-
-
-#: Functions that take a value for its bits, and what the result is.
-_BITS: Final = {
-    "float_as_int": "i32", "int_as_float": "float",
-    "double_as_longlong": "i64", "longlong_as_double": "double",
-}  # fmt: skip
 
 
 def intrinsic(code: Code, name: str, operands: Sequence[DType], args: Sequence[Parts]) -> Parts:
@@ -55,9 +48,6 @@ def intrinsic(code: Code, name: str, operands: Sequence[DType], args: Sequence[P
         return (args[0][name == "imag"],)
     if name == "conj":
         return complexes.conjugate(code, register(dtype), args[0])
-    if name in _BITS:
-        kind = register(dtype)
-        return (code.convert("bitcast", kind, args[0][0], _BITS[name]),)
     singles = [each[0] for each in args]
     if name == "complex":
         return tuple(singles)

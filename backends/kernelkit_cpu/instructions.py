@@ -24,7 +24,6 @@ _WIDTHS: Final = {"half": 16, "float": 32, "double": 64}
 #: A function that reads and writes nothing but its own memory, kept out of line.
 _PURE: Final = "noinline willreturn nosync nofree memory(none)"
 _NUMBER: Final = re.compile(r"(?:splat \(i\d+ )?(-?\d+)\)?")
-
 _FLOAT_NUMBER: Final = re.compile(r"(?:splat \((?:float|double) )?0x([0-9A-F]{16})\)?")
 
 
@@ -75,7 +74,7 @@ class Code:
 
     def number(self, kind: str, value: float) -> Operand:
         """A constant in every lane."""
-        if kind in _FLOATS:  # also an integer
+        if kind in _FLOATS:
             return literal(_FLOATS[kind], value, self.lanes)[0]
         text = {"i1": ("false", "true")[bool(value)]}.get(kind, str(int(value)))
         return f"splat ({kind} {text})" if self.lanes else text
