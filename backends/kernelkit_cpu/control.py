@@ -254,7 +254,9 @@ class Writer:
             return self.uniform_branch(condition, stmt)
         if not self.frame.debug and is_predicable(stmt):
             return self.predicated(condition, stmt)
-        if not _only_returns(stmt):
+        # Where one test tells that all lanes come this way, as at most guards, few vectors part.
+        parts = condition.every is None or self.frame.mask is not None
+        if parts and not _only_returns(stmt):
             self.frame.notes.note(stmt.span, "masked")
         if not stmt.orelse:
             return self.arm(condition, stmt.then)

@@ -178,7 +178,10 @@ def _load_row(
     if step == 1:
         frame.notes.note(span, "contiguous", name)
         return _load_contiguous(frame, dtype, text.at("i8", base, offset))
-    frame.notes.note(span, "strided", f"{name} (every {step} elements)")
+    if step == -1:  # A load and a permutation.
+        frame.notes.note(span, "contiguous", f"{name} (backwards)")
+    else:
+        frame.notes.note(span, "strided", f"{name} (every {abs(step)} elements)")
     if frame.mask is not None:
         # Around the lanes that run there may be nothing to read.
         offsets = frame.arithmetic.one(linear(INT64, offset, stride))

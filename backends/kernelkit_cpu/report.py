@@ -36,8 +36,8 @@ KINDS: Final[Mapping[str, str]] = {
         "plus what all threads share, or turn the data in shared memory before it is written"
     ),
     "spilled": (
-        "kept in memory for each thread, because it is needed behind a barrier; use it up before the "
-        "barrier, or compute it again behind it"
+        "kept in memory for each thread, because it is needed behind a barrier, or in the next round "
+        "of a loop that the block runs as one; compute it again there if that is cheap"
     ),
     "masked": (
         "some threads of a vector wait here for the others; let neighbouring threads decide alike, "

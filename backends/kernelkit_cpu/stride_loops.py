@@ -26,7 +26,7 @@ from kernelkit.analysis.webs import Web, find_webs
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import INT64, AddressSpace
 
-#: The most blocks in a grid along x, y, z.
+#: The most blocks along x, y, z of a grid that comes to an end.
 _GRID: Final = (2**31 - 1, 65535, 65535)
 _ARITHMETIC: Final[dict[str, Callable[[int, int], int]]] = {
     "add": operator.add,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,38 @@ def test_what_the_emitter_notes_is_known() -> None:
     folder = Path(kernelkit_cpu.__file__).parent
     noted = set[str]().union(*map(kinds_noted, folder.glob("*.py")))
     assert {"gather", "contiguous"} <= noted <= set(KINDS)
+
+
+# ---------------------------------------------------------------- what the emitter notes
+@kk.kernel
+def everything(src, dst, where):
+    shared = kk.shared.array(64, np.float32)
+    i = kk.grid(1)
+    kept = src[i]
+    shared[kk.threadIdx.x] = kept
+    kk.syncthreads()
+    if i < dst.size:
+        dst[i] = kept + shared[63 - kk.threadIdx.x]
+    if kept > 0:
+        dst[2 * i + 1] = src[where[i]] + src[0] * src[3 * i]
+    kk.atomic.add(dst, where[i], kept)
+    kk.atomic.add(dst, 0, 1)
+
+
+def test_what_becomes_of_each_line() -> None:
+    data = np.zeros(64, np.float32)
+    text = everything.inspect(
+        data, data.copy(), np.zeros(64, np.int64), block=64, backend="cpu", what="report"
+    )
+    lines = re.findall(r"^(.*?) +\d+  +(.*)$", text.split("What costs time:")[0], re.MULTILINE)
+    margins = {code: margin.strip() for margin, code in lines}
+    assert {
+        "kept = src[i]": "spilled across a barrier, contiguous",
+        "shared[kk.threadIdx.x] = kept": "contiguous",
+        "if i < dst.size:": "",
+        "dst[i] = kept + shared[63 - kk.threadIdx.x]": "contiguous",
+        "if kept > 0:": "masked",
+        "dst[2 * i + 1] = src[where[i]] + src[0] * src[3 * i]": "gather, scatter, strided, contiguous, uniform",
+        "kk.atomic.add(dst, where[i], kept)": "scalarised, contiguous",
+        "kk.atomic.add(dst, 0, 1)": "reduced",
+    }.items() <= margins.items()
