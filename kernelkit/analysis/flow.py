@@ -8,11 +8,10 @@ tried, and widened until it stands. What a failed try supposed or found is taken
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kernelkit.analysis import facts as known
 from kernelkit.analysis.affine import Affine, constant, of_atom
 from kernelkit.analysis.counters import (
     Guess,
@@ -25,7 +24,8 @@ from kernelkit.analysis.counters import (
 from kernelkit.analysis.facts import Range
 from kernelkit.analysis.loops import Changes, changes_of
 from kernelkit.analysis.shape import Shape
-from kernelkit.analysis.symbolic import State, Symbolic, Value
+from kernelkit.analysis.state import State, joined
+from kernelkit.analysis.symbolic import Symbolic
 from kernelkit.ir.nodes import (
     Allocate,
     Assert,
@@ -108,32 +108,8 @@ class Flow(Symbolic):
         same = len(new) == len(body) and all(a is b for a, b in zip(new, body, strict=True))
         return (body if same or not self.rewrites else tuple(new)), state
 
-    def join(self, states: Iterable[State | None]) -> State | None:
-        """What holds behind all of several ways."""
-        reached = [s for s in states if s is not None]
-        if len(reached) < 2:
-            return reached[0] if reached else None
-        names: dict[Var, Value] = {}
-        for var in {v: None for s in reached for v in s.names}:
-            names[var] = self._joined(var, reached)
-        return State(names, known.joined([s.facts for s in reached]))
-
-    def _joined(self, var: Var, states: Sequence[State]) -> Value:
-        values = [self.value_of(var, s) for s in states]
-        first = values[0]
-        if all(v is first or v == first for v in values):
-            return first
-        if not var.type.is_integer:
-            return None
-        return self.integers.joined(
-            (v, s.facts) for v, s in zip(values, states, strict=True) if isinstance(v, Affine)
-        )
-
-    @staticmethod
-    def value_of(var: Var, state: State) -> Value:
-        """What a name holds; one without a value is read as zero."""
-        nothing: Value = False if var.type == BOOL else constant(0)
-        return state.names.get(var, nothing if var.type.kind in "biu" else None)
+    def join(self, *states: State | None) -> State | None:
+        return joined(states, self.integers)
 
     # ------------------------------------------------------------ simple statements
     def _assign(self, stmt: Assign) -> Walked:
@@ -243,7 +219,7 @@ class Flow(Symbolic):
             self.rely_on(condition)
         then, after_then = self.body(stmt.then, states[0])
         orelse, after_else = self.body(stmt.orelse, states[1])
-        after = self.join((after_then, after_else))
+        after = self.join(after_then, after_else)
         if not self.rewrites:
             return (stmt,), after
         if states[0] is None:
@@ -259,7 +235,7 @@ class Flow(Symbolic):
     def _scope(self, stmt: Scope) -> Walked:
         self.exits.append(_Exits())
         body, end = self.body(stmt.body, self.state)
-        after = self.join((end, *self.exits.pop().breaks))
+        after = self.join(end, *self.exits.pop().breaks)
         if not self.rewrites or body is stmt.body:
             return (stmt,), after
         if body and isinstance(body[-1], Break):
@@ -334,7 +310,7 @@ class Flow(Symbolic):
             exits = self.exits.pop()
             broken = self._broken(guesses, exits.continues)
             if not broken:
-                return (stmt,), self.join((after, *exits.breaks))
+                return (stmt,), self.join(after, *exits.breaks)
             self.take_back(mark)
             tries += 1
             for var in guesses if tries == _TRIES else broken:
@@ -349,7 +325,7 @@ class Flow(Symbolic):
         for var in changes.names:
             if not var.type.is_integer:
                 continue
-            held = self.value_of(var, entry)
+            held = entry[var]
             before = held if isinstance(held, Affine) else self.integers.unknown(var.type)
             if span is not None and isinstance(loop, For) and var is loop.target:
                 own = var in changes.once
@@ -371,7 +347,7 @@ class Flow(Symbolic):
             if guess.is_certain:
                 continue
             for state in backs:
-                value = self.value_of(var, state)
+                value = state[var]
                 low, high = guess.low, guess.high
                 if isinstance(value, Affine):
                     low, high = state.facts.interval(value)

@@ -11,100 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from kernelkit.analysis.affine import Affine, Atom, Atoms, Role, constant, of_atom, products
+from kernelkit.analysis.affine import Affine, Atom, Role, constant, of_atom, products
 from kernelkit.analysis.facts import Facts, Range
-from kernelkit.analysis.shape import Shape
-from kernelkit.errors import Span
+from kernelkit.analysis.leaves import SAFE, Leaves
 from kernelkit.ir.nodes import (
-    ArrayVar,
     Binary,
-    Cast,
-    Constant,
     Expr,
-    Extent,
-    Read,
-    SpecialRegister,
     Unary,
     Var,
 )
 from kernelkit.ir.types import INT64, DType
 
-#: No array has so many elements.
-EXTENT_LIMIT: Final = 1 << 60
-#: Where promises are made, parameters of wide types lie within plus or minus this.
-PARAMETER_LIMIT: Final = 1 << 40
-#: What is calculated before a block starts stays below this, so that nothing there wraps around.
-SAFE: Final = INT64.maximum
-#: Nor a launch so many threads along an axis. Where blocks are not those of the launch, there may
-#: be more of them than gridDim says, but not more than threads.
-BLOCK_LIMIT: Final = 1 << 41
-_GRID: Final = ((1 << 31) - 1, 65535, 65535)
 #: A product with more terms than this is not multiplied out.
 _TERMS: Final = 4
 
 
-class Integers:
-    """Makes the values of one kernel. `promising`: wide parameters lie within PARAMETER_LIMIT, and
-    what relies on that says so."""
-
-    def __init__(self, shape: Shape, span: Span, promising: bool) -> None:
-        self.shape, self.span, self.promising = shape, span, promising
-        self.atoms = Atoms()
-        #: What holds wherever in the kernel one is.
-        self.always = Facts(self.atoms)
-        #: Asked whether a value that may leave its type can be supposed to stay within.
-        self.suppose_within: Callable[[Affine, DType], bool] | None = None
-        self._exprs: dict[Affine, Expr] = {}
-        width, height, depth = shape.block
-        self.threads = width * height * depth
-
-    # ------------------------------------------------------------ leaves
-    def register(self, expr: SpecialRegister) -> Affine:
-        if expr.register == "blockDim":
-            return constant(self.shape.block[expr.axis])
-        key = (expr.register, expr.axis)
-        atom = self.atoms.known(key)
-        return of_atom(atom or self.atoms.remember(key, self._register(*key)))
-
-    def _register(self, register: str, axis: int) -> Atom:
-        if register == "threadIdx" or register == "laneid":
-            last = (
-                self.shape.block[axis] - 1 if register == "threadIdx" else min(31, self.threads - 1)
-            )
-            return self.atoms.new(0, last, least=constant(0), most=constant(last))
-        expr = SpecialRegister(self.span, INT64, register, axis)
-        if register == "gridDim":
-            return self.atoms.new(1, _GRID[axis], Role.SIZE, expr=expr)
-        return self.atoms.new(0, BLOCK_LIMIT - 1, Role.PLACE, expr=expr)
-
-    def extent(self, array: ArrayVar, axis: int, is_parameter: bool) -> Affine:
-        if array.shape and not array.is_dynamic:
-            return constant(array.shape[axis])
-        key = ("extent", array, axis)
-        atom = self.atoms.known(key)
-        if atom is None:
-            expr = Extent(self.span, INT64, array, axis) if is_parameter else None
-            atom = self.atoms.new(0, EXTENT_LIMIT - 1, Role.SIZE | Role.EXTENT, expr=expr)
-        return of_atom(self.atoms.remember(key, atom))
-
-    def parameter(self, var: Var) -> Affine:
-        """The value that a scalar parameter has when the kernel starts."""
-        low, high = var.type.minimum, var.type.maximum
-        promises: frozenset[Var] = frozenset()
-        if self.promising and high > PARAMETER_LIMIT:
-            low, high = max(low, -PARAMETER_LIMIT), PARAMETER_LIMIT
-            promises = frozenset((var,))
-        expr: Expr = Read(self.span, var.type, var)
-        if var.type != INT64:
-            expr = Cast(self.span, INT64, expr)
-        return of_atom(self.atoms.new(low, high, Role.SIZE, expr=expr, promises=promises))
-
-    def unknown(self, dtype: DType) -> Affine:
-        return of_atom(self.atoms.new(dtype.minimum, dtype.maximum))
-
-    def bounded(self, low: int, high: int) -> Affine:
-        """Something from low to high, which is as much as is known of it in a block."""
-        return of_atom(self.atoms.new(low, high, least=constant(low), most=constant(high)))
+class Integers(Leaves):
+    """Calculates with the values of one kernel."""
 
     # ------------------------------------------------------------ operations
     def fitted(self, form: Affine, dtype: DType, facts: Facts) -> Affine:
@@ -337,14 +260,12 @@ class Integers:
         self, op: str, operands: tuple[Affine, ...], known: Range, below: Affine | None
     ) -> tuple[Affine | None, Affine | None]:
         """The least and the most that the result can be in a block."""
-        if op == "mod":
-            ends = operands[1] if below is None else below.shifted(-1)
-            most = ends.extreme(True)
-            return constant(known[0]), constant(known[1]) if below is None else most
+        if op == "mod" and below is not None:
+            return constant(known[0]), below.shifted(-1).extreme(True)
         lows, highs = ([a.extreme(end) for a in operands] for end in (False, True))
         if op == "floordiv" and operands[1].is_constant and operands[1].const > 0:
             return self._quotient(lows[0], operands[1]), self._quotient(highs[0], operands[1])
-        if op == "and":
+        if op in ("mod", "and"):
             return constant(known[0]), constant(known[1])
         if op == "min":
             return None, _either(highs)
@@ -385,38 +306,6 @@ class Integers:
         if op == "abs":
             return Unary(self.span, INT64, op, exprs[0])
         return Binary(self.span, INT64, op, exprs[0], exprs[1])
-
-    def is_safe(self, form: Affine) -> bool:
-        """Whether a sum can be added up in int64, in any order."""
-        reach = abs(form.const)
-        for atom, factor in form.terms:
-            reach += abs(factor) * max(abs(atom.low), abs(atom.high))
-        return reach < SAFE
-
-    def expr(self, form: Affine) -> Expr:
-        """A safe sum, the same in the whole block, as an expression of int64."""
-        found = self._exprs.get(form)
-        if found is None:
-            found = self._exprs[form] = self._sum(form)
-        return found
-
-    def _sum(self, form: Affine) -> Expr:
-        span, total = self.span, None
-        for atom, factor in sorted(form.terms, key=lambda term: term[1] < 0):
-            assert atom.expr is not None
-            size = abs(factor) if total is not None else factor
-            value = atom.expr
-            if size != 1:
-                value = Binary(span, INT64, "mul", value, Constant(span, INT64, size))
-            if total is None:
-                total = value
-            else:
-                total = Binary(span, INT64, "add" if factor > 0 else "sub", total, value)
-        if total is None or form.const:
-            const = Constant(span, INT64, form.const if total is None else abs(form.const))
-            op = "add" if form.const > 0 else "sub"
-            total = const if total is None else Binary(span, INT64, op, total, const)
-        return total
 
 
 _Rule = Callable[[Integers, DType, Affine, Affine, Facts], Affine]

@@ -17,6 +17,7 @@ from kernelkit.analysis.conditions import Comparison, Condition, Junction, Negat
 from kernelkit.analysis.facts import Facts
 from kernelkit.analysis.integers import Integers
 from kernelkit.analysis.shape import Shape
+from kernelkit.analysis.state import State, Value
 from kernelkit.ir.nodes import (
     ArrayVar,
     Binary,
@@ -37,20 +38,7 @@ from kernelkit.ir.nodes import (
 )
 from kernelkit.ir.types import BOOL, DType
 
-Value = Affine | Condition
 Seen = tuple[Value, Expr]
-
-
-class State:
-    """What names hold and what is known, at a place."""
-
-    __slots__ = ("facts", "names")
-
-    def __init__(self, names: dict[Var, Value], facts: Facts) -> None:
-        self.names, self.facts = names, facts
-
-    def copy(self) -> State:
-        return State(self.names.copy(), self.facts.copy())
 
 
 class Symbolic:
@@ -193,10 +181,7 @@ class Symbolic:
         return (constant(value) if isinstance(value, int) else None), expr
 
     def _read(self, expr: Read) -> Seen:
-        if expr.type.kind not in "biu":
-            return None, expr
-        nothing: Value = False if expr.type == BOOL else constant(0)
-        return self.result(expr, self.state.names.get(expr.var, nothing))
+        return self.result(expr, self.state[expr.var])
 
     def _register(self, expr: SpecialRegister) -> Seen:
         return self.integers.register(expr), expr
