@@ -8,7 +8,6 @@ Holds: a launch may come from any thread at any time, also from a callback of an
 from __future__ import annotations
 
 import ctypes
-import importlib
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -78,9 +77,10 @@ class CpuExecutable:
     def _explain(self, ended: int | bytes, config: LaunchConfig, args: Sequence[Any]) -> None:
         """Raise what a launch that did not just end calls for."""
         if isinstance(ended, bytes):
+            from kernelkit_cpu.faults import raise_fault
+
             words = struct.unpack(f"{len(ended) // 8}q", ended)
-            record.remembered(words[record.POLL])
-            _module("faults").raise_fault(self._metadata, words, config)
+            raise_fault(self._metadata, words, config)
         elif ended == LOST:
             raise KernelError(
                 "the process was forked while this launch ran, and the child has none of the threads "
@@ -100,11 +100,9 @@ def _unplanned(*args: Any) -> int:
 
 def _printer(metadata: Mapping[str, Any]) -> Any:
     """The ctypes function that prints for a kernel."""
-    return _module("printing").callback(metadata)
+    from kernelkit_cpu.printing import callback
 
-
-def _module(name: str) -> Any:
-    return importlib.import_module(f"kernelkit_cpu.{name}")
+    return callback(metadata)
 
 
 def _misfit(number: int, parameters: Sequence[Mapping[str, Any]], args: Sequence[Any]) -> str:

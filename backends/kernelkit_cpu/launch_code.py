@@ -94,8 +94,9 @@ entry:
   %held = icmp eq ptr %state, null
   %main = load i64, ptr %main.p
   %handles = icmp ne i64 %main, 0
-  %type = load ptr, ptr %type.p
-  %quiet = icmp eq ptr %type, null
+  ; What ends a launch already is raised; signals wait until then.
+  %running = load atomic i64, ptr %record monotonic, align 8
+  %quiet = icmp eq i64 %running, $RUNNING
   %looks = and i1 %handles, %quiet
   br i1 %looks, label %take, label %release
 take:
@@ -370,10 +371,10 @@ entry:
   %blocks.f = sitofp i64 %blocks to double
   %total = fmul double %rate, %blocks.f
   %known = fcmp ogt double %rate, 0.0
-  %limit = call i64 @worth_sharing(ptr %pool)
-  %limit.f = sitofp i64 %limit to double
-  %little = fcmp olt double %total, %limit.f
-  %short = and i1 %known, %little
+  br i1 %known, label %estimate, label %long
+estimate:
+  %limit = call i64 @alone_for(ptr %pool, double %total)
+  %short = icmp sgt i64 %limit, 0
   br i1 %short, label %quick, label %long
 quick:
   %until = add i64 %start, %limit
@@ -419,17 +420,33 @@ lost:
   ret i1 false
 }
 
-; From how many nanoseconds on a launch is shared.
-define internal i64 @worth_sharing(ptr %pool) {
+; For how long a launch that is thought to take %time stays alone; 0 where it is shared at once.
+define internal i64 @alone_for(ptr %pool, double %time) {
+entry:
+  %little = fcmp olt double %time, $SHORT.0
+  br i1 %little, label %short, label %count
+count:
   %sleepers.p = getelementptr i64, ptr %pool, i64 $SLEEPERS
   %sleepers = load atomic i64, ptr %sleepers.p monotonic, align 8
+  %awake = icmp eq i64 %sleepers, 0
+  br i1 %awake, label %share, label %weigh
+weigh:
   %waking.p = getelementptr i64, ptr %pool, i64 $WAKING
   %waking = load atomic i64, ptr %waking.p monotonic, align 8
   %cost = mul i64 %waking, 3
-  %least = call i64 @llvm.smax.i64(i64 %cost, i64 $SHORT)
-  %awake = icmp eq i64 %sleepers, 0
-  %limit = select i1 %awake, i64 $SHORT, i64 %least
-  ret i64 %limit
+  %cost.f = sitofp i64 %cost to double
+  %cheap = fcmp olt double %cost.f, %time
+  br i1 %cheap, label %share, label %spare
+spare:
+  ; What it costs is only seen by trying: it is thought to cost less every time.
+  %part = sdiv i64 %waking, 64
+  %less = sub i64 %waking, %part
+  store atomic i64 %less, ptr %waking.p monotonic, align 8
+  ret i64 %cost
+short:
+  ret i64 $SHORT
+share:
+  ret i64 0
 }
 
 ; How many threads besides the caller's are worth waking.
@@ -493,8 +510,7 @@ define internal void @add(ptr %to, ptr %from, i64 %word) {
 
 ; PyObject *launch(PyObject *plan, PyObject *const *args, Py_ssize_t count): a METH_FASTCALL.
 ; %self is the array with the plan. Gives $LOST or 0; WRONG - number of an argument; the bytes of the
-; record where a fault stands in it (word POLL is its address then); the address of a record that a
-; callback cancelled.
+; record where a fault stands in it; the address of a record that a callback cancelled.
 define ptr @launch(ptr %self, ptr %args, i64 %count) {
 entry:
   %own = alloca [$SLOT_WORDS x i64], align 64
@@ -602,7 +618,6 @@ cancelled:
   %address = ptrtoint ptr %record to i64
   br label %tell
 faulted:
-  store ptr %record, ptr %poll.p
   %size = mul i64 %words, 8
   %bytes.object = call ptr @PyBytes_FromStringAndSize(ptr %record, i64 %size)
   ret ptr %bytes.object

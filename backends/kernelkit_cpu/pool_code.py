@@ -54,6 +54,8 @@ LEAST_CHUNK, MOST_CHUNK = 3_000, 2_000_000
 SPIN = 30_000
 #: How often callers look for signals, and for how long they sleep at most, which is a bit more.
 LOOK, NAP = 40_000_000, 50_000_000
+#: What waking threads may be thought to cost: more is the caller's being interrupted.
+MOST_WAKING: Final = 40_000
 STACK_BYTES: Final = 8 << 20
 
 #: How a thread that spins lets others of its core go first.
@@ -454,7 +456,8 @@ some:
 awake:
   %u2 = call i32 @pthread_mutex_unlock(ptr %mutex)
   %now = call i64 @now()
-  %took = sub i64 %now, %start
+  %spent = sub i64 %now, %start
+  %took = call i64 @llvm.smin.i64(i64 %spent, i64 $MOST_WAKING)
   %usual = load atomic i64, ptr %waking.p monotonic, align 8
   %more = sub i64 %took, %usual
   %part = sdiv i64 %more, 8

@@ -151,10 +151,10 @@ _remembered: dict[int, BaseException] = {}
 
 def cancel(record: int, error: BaseException) -> None:
     """End a launch from a callback of its kernel: no more blocks are begun, and when those that run
-    have ended, `error` is raised where the kernel was launched."""
-    _remembered.setdefault(record, error)
+    have ended, `error` is raised where the kernel was launched. What ends it already goes first."""
     stop = ctypes.c_int64.from_address(record + 8 * STOP)
     if stop.value == RUNNING:
+        _remembered[record] = error
         stop.value = CANCELLED
 
 

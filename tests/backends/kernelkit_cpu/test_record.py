@@ -98,10 +98,14 @@ def test_a_callback_cancels_with_the_first_error() -> None:
     assert words[record.STOP] == record.CANCELLED
     assert record.remembered(address) is first
     assert record.remembered(address) is None
+    # The next record at that address is another launch's.
+    words[record.STOP] = record.RUNNING
+    record.cancel(address, second)
+    assert record.remembered(address) is second
 
 
 def test_a_callback_does_not_hide_a_fault() -> None:
     words = (ctypes.c_int64 * record.PARAMETERS)(record.FAULTED)
     record.cancel(ctypes.addressof(words), ValueError())
     assert words[record.STOP] == record.FAULTED
-    assert record.remembered(ctypes.addressof(words)) is not None
+    assert record.remembered(ctypes.addressof(words)) is None
