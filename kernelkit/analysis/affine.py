@@ -8,8 +8,8 @@ An atom with `expr` is the same in the whole block, and `expr` computes it befor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from kernelkit.ir.nodes import Expr, Var
 
@@ -31,7 +31,7 @@ class Role:
     STEP: Final = 8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Atom:
     """`low`, `high`: its range, wherever it is. `least`, `most`: bounds that are the same in the
     whole block. `factors`: what it is the product of. `promises`: the parameters that must be
@@ -51,13 +51,12 @@ class Atom:
 Terms = tuple[tuple[Atom, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Affine:
+class Affine(NamedTuple):
     """Terms in the order of their atoms' numbers, with coefficients that are not 0."""
 
     const: int
     terms: Terms = ()
-    promises: frozenset[Var] = field(default=frozenset(), compare=False)
+    promises: frozenset[Var] = frozenset()
 
     @property
     def is_constant(self) -> bool:

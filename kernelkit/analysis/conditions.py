@@ -6,15 +6,13 @@ Holds: None stands for what nothing is known of; Python's own bools for what is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kernelkit.analysis.affine import Affine
 from kernelkit.analysis.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """lt le gt ge eq ne of two integers."""
 
     op: str
@@ -26,8 +24,7 @@ class Comparison:
         return self.left.minus(self.right)
 
 
-@dataclass(frozen=True, slots=True)
-class Junction:
+class Junction(NamedTuple):
     """and, or; an operand that is None is unknown."""
 
     op: str
@@ -35,8 +32,7 @@ class Junction:
     right: Condition
 
 
-@dataclass(frozen=True, slots=True)
-class Negation:
+class Negation(NamedTuple):
     operand: Condition
 
 

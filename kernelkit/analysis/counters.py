@@ -9,7 +9,7 @@ against what the names hold at the end of an iteration that started from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from kernelkit.analysis.affine import Affine, Role, constant, of_atom
 from kernelkit.analysis.facts import Facts, Range
@@ -19,8 +19,7 @@ from kernelkit.ir.nodes import Var
 from kernelkit.ir.types import INT64, DType
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """range(start, stop, step)."""
 
     start: Affine
@@ -114,8 +113,7 @@ def _outermost(
 
 
 # ---------------------------------------------------------------- names at a loop's head
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(NamedTuple):
     """The range of a name at the head of every iteration, and bounds that hold in the whole block."""
 
     low: int
@@ -144,11 +142,11 @@ class Guess:
         """With the ends given up that the other one gave up."""
         wide = self
         if other.low == dtype.minimum:
-            wide = replace(wide, low=dtype.minimum, least=None)
+            wide = wide._replace(low=dtype.minimum, least=None)
         if other.high == dtype.maximum:
-            wide = replace(wide, high=dtype.maximum, most=None)
+            wide = wide._replace(high=dtype.maximum, most=None)
         free = (wide.low, wide.high) == (dtype.minimum, dtype.maximum)
-        return replace(wide, is_certain=True) if free else wide
+        return wide._replace(is_certain=True) if free else wide
 
 
 def anything(dtype: DType) -> Guess:

@@ -9,7 +9,6 @@ tried, and widened until it stands. What a failed try supposed or found is taken
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kernelkit.analysis.affine import Affine, constant, of_atom
@@ -62,12 +61,14 @@ Walked = tuple[Sequence[Stmt], State | None]
 _TRIES: Final = 3
 
 
-@dataclass(slots=True)
 class _Exits:
     """The states at the jumps of a breakable statement."""
 
-    breaks: list[State] = field(default_factory=list)
-    continues: list[State] = field(default_factory=list)
+    __slots__ = ("breaks", "continues")
+
+    def __init__(self) -> None:
+        self.breaks: list[State] = []
+        self.continues: list[State] = []
 
 
 class Flow(Symbolic):

@@ -7,7 +7,7 @@ Holds: about integers and bools only; by the look of the statements, before anyt
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelkit.analysis.operands import operands_first
 from kernelkit.ir.nodes import (
@@ -28,8 +28,7 @@ from kernelkit.ir.nodes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """name = name + sign * amount; `nested`: in a loop inside, so perhaps many times."""
 
     sign: int
@@ -37,8 +36,7 @@ class Step:
     nested: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """`names`: all that the loop assigns. `carried`: those whose value an iteration may get from
     the one before. `steps`: those among them that change by steps alone, by amounts that the loop
     does not change."""
