@@ -211,6 +211,7 @@ class BlockWriter:
         frame = self.frame
         frame.slots, frame.values = dict(self.own), self.constant_values()
         frame.mask, frame.certain = None, True
+        frame.thread_numbers = None
         return frame
 
     def constant_values(self) -> dict[Web, Value]:
@@ -369,6 +370,7 @@ class BlockWriter:
         factor = self.jam_factor(leaf)
         if factor > 1:
             return self.jammed(leaf, factor)
+        faults.begin_vectors(self.frame, leaf.body)
         writer = self.writer()
 
         def one() -> None:

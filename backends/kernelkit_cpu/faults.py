@@ -9,7 +9,7 @@ time one is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from kernelkit import errors
@@ -24,6 +24,7 @@ from kernelkit_cpu import record
 from kernelkit_cpu.frame import Frame
 from kernelkit_cpu.payload import LOST, text_from, value_from, word_count, words_of
 from kernelkit_cpu.text import Module, Operand
+from kernelkit_cpu.types import register
 from kernelkit_cpu.values import Value, constant, uniform, varying
 
 Access = ir.Load | ir.Store | ir.Atomic | ir.View
@@ -96,12 +97,28 @@ def check_step(frame: Frame, stmt: ir.For, step: Value) -> None:
 
 
 def check_uniform(frame: Frame, expr: ir.Intrinsic, value: Value) -> None:
-    """All lanes that run have one value, or NaNs."""
-    if value.is_uniform:
-        return
-    dtype, arithmetic = value.type, frame.arithmetic
+    """All lanes that run have one value, or NaNs, and so have the vectors before this one."""
+    promise = frame.promises.get(expr)
+    if promise is not None:
+        return frame.guarded(lambda: _check_promise(frame, expr, value, promise))
+    if not value.is_uniform:
+        _check_first(frame, expr, value)
+
+
+def _check_first(frame: Frame, expr: ir.Intrinsic, value: Value) -> Value:
+    """The lanes that run have the value of the first of them, which it gives."""
     first = frame.first_active()
-    expected = uniform(dtype, frame.lane(value, first))
+    expected = uniform(value.type, frame.lane(value, first))
+    if not value.is_uniform:
+        _check_same(frame, expr, expected, lambda: _thread(frame, first), value)
+    return expected
+
+
+def _check_same(
+    frame: Frame, expr: ir.Intrinsic, expected: Value, thread: Callable[[], Operand], value: Value
+) -> None:
+    """The lanes that run have the value that some thread has."""
+    dtype, arithmetic = value.type, frame.arithmetic
     differs = arithmetic.compare("ne", value, expected)
     if dtype.kind in "fc":
         # NaNs are one value.
@@ -110,9 +127,55 @@ def check_uniform(frame: Frame, expr: ir.Intrinsic, value: Value) -> None:
 
     def words(lane: Operand) -> list[Operand]:
         here = words_of(frame, dtype, frame.lane(value, lane))
-        return [_thread(frame, first), *words_of(frame, dtype, expected.scalar), *here]
+        return [thread(), *words_of(frame, dtype, expected.scalar), *here]
 
     fault_where(frame, differs, expr.span, {"kind": "uniform", "dtype": dtype.name}, words)
+
+
+def _check_promise(
+    frame: Frame, expr: ir.Intrinsic, value: Value, promise: tuple[Operand, ...]
+) -> None:
+    text = frame.text
+    thread, *addresses = promise
+    kind = register(value.type)
+    later, first, done = text.label("later"), text.label("first"), text.label("promised")
+    number = text.load("i64", thread)
+    text.branch(text.let(f"icmp slt i64 {number}, 0"), first, later)
+    text.start(later)
+    expected = uniform(value.type, tuple(text.load(kind, address) for address in addresses))
+    _check_same(frame, expr, expected, lambda: number, value)
+    text.jump(done)
+    text.start(first)
+    own = _check_first(frame, expr, value)
+    text.store("i64", _thread(frame, frame.first_active()), thread)
+    for address, part in zip(addresses, own.scalar, strict=True):
+        text.store(kind, part, address)
+    text.start(done)
+
+
+def begin_vectors(frame: Frame, body: ir.Body) -> None:
+    """Before the vectors of a block run a body one after the other: no thread has said yet what
+    kk.uniform promises. What a vector meets several times is left out."""
+    frame.promises = {}
+    if not frame.debug:
+        return
+    text = frame.text
+    for expr in _met_once(body):
+        if isinstance(expr, ir.Intrinsic) and expr.function == "uniform":
+            kinds = ["i64", *[register(expr.type)] * word_count(expr.type)]
+            promise = tuple(text.alloca(kind, hint="promise") for kind in kinds)
+            text.store("i64", "-1", promise[0])
+            frame.promises[expr] = promise
+
+
+def _met_once(body: ir.Body) -> Iterator[ir.Expr]:
+    """The expressions of a body that are in no loop."""
+    for stmt in body:
+        if not isinstance(stmt, ir.For | ir.While):
+            for expr in ir.expressions(stmt):
+                yield from ir.walk_expr(expr)
+            for inner in ir.bodies(stmt):
+                yield from _met_once(inner)
 
 
 # ---------------------------------------------------------------- leaving
@@ -171,8 +234,10 @@ def _record(frame: Frame, number: int, lane: Operand, words: Sequence[Operand]) 
 
 
 def _thread(frame: Frame, lane: Operand) -> Operand:
-    """The number in its block of a lane's thread, as an i64."""
-    assert frame.thread_numbers is not None
+    """The number in its block of a lane's thread, as an i64. What the block does as a whole counts
+    as its first thread's."""
+    if frame.thread_numbers is None:
+        return "0"
     return frame.lane(frame.arithmetic.cast(frame.thread_numbers, INT64), lane)[0]
 
 

@@ -97,6 +97,9 @@ class Frame:
     span: Span | None = None
     #: Of webs that may be unassigned, in debug builds: masks (in memory) of lanes that assigned.
     assigned: dict[Web, Operand] = field(default_factory=dict)
+    #: In debug builds: what threads before said to kk.uniform (in memory: a thread's number, -1 for
+    #: none yet, and its value).
+    promises: dict[Expr, tuple[Operand, ...]] = field(default_factory=dict)
     #: In debug builds: whom warp operations of this vector wait for (in memory, see warp_checks).
     waited_for: Operand | None = None
     #: Sites of faults and prints: metadata, shared by all frames of a module.

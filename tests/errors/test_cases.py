@@ -125,9 +125,9 @@ def names_for(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------- running one
-def run(case: Case, names: dict[str, Any]) -> KernelError:
+def run(case: Case, names: dict[str, Any], backend: str = "python") -> KernelError:
     """The error that the case ends in."""
-    with pytest.raises(KernelError) as caught, kk.use("python"):
+    with pytest.raises(KernelError) as caught, kk.use(backend):
         launch(case, names)
     return caught.value
 
@@ -200,6 +200,20 @@ def test_the_error_says_what_is_wrong_and_where(
         assert not written
     if not REGENERATE:
         assert message == case.message
+
+
+#: What debug kernels find on other back ends too; only the reference counts steps.
+FAULTS = [c for c in CASES if c.theme == "faults" and c.error != "StepBudgetError"]
+
+
+@pytest.mark.parametrize("case", FAULTS, ids=str)
+def test_a_debug_kernel_on_the_cpu_says_the_same(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERNELKIT_DEBUG", "1")
+    error = run(case, names_for(make_arrays()), "cpu")
+    assert type(error).__name__ == case.error
+    assert rendered(error) == case.message
 
 
 def test_names_are_unique() -> None:
