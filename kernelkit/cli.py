@@ -1,4 +1,4 @@
-"""The command `kernelkit`: demo, devices, inspect.
+"""The command `kernelkit`: demo, devices, inspect, cache.
 
 In: a command line. Out: text or JSON on standard output, everything else on standard error.
 Holds: a failure is one clear line and exit status 1, a wrong command line 2, Ctrl-C 130; nothing
@@ -83,6 +83,7 @@ def _parser() -> _Parser:
     _add_demo(commands)
     _add_devices(commands)
     _add_inspect(commands)
+    _add_cache(commands)
     return parser
 
 
@@ -169,6 +170,22 @@ def _add_inspect(commands: Any) -> None:
         help="ir (default), source, or what the back end adds",
     )
     parser.set_defaults(command=_inspect)
+
+
+def _add_cache(commands: Any) -> None:
+    parser = commands.add_parser(
+        "cache",
+        help="show or clear what back ends have compiled and keep on disk",
+        description="Show where compiled kernels are kept and how much there is, or remove them.",
+    )
+    parser.add_argument(
+        "action",
+        nargs="?",
+        default="size",
+        choices=("path", "size", "clear"),
+        help="path: where it is; size (default): what it holds; clear: remove that",
+    )
+    parser.set_defaults(command=_cache)
 
 
 def _positive(text: str) -> int:
@@ -350,3 +367,32 @@ def _inspect(options: argparse.Namespace) -> int:
         raise Failure(str(error)) from None
     print(text.rstrip("\n"))
     return 0
+
+
+# ---------------------------------------------------------------- cache
+def _cache(options: argparse.Namespace) -> int:
+    from kernelkit.runtime import disk_cache
+
+    cache = disk_cache.current()
+    if not cache.folder:
+        names = f"{disk_cache.SWITCH_VARIABLE} or {disk_cache.FOLDER_VARIABLE}"
+        raise Failure(f"there is no disk cache: {names} turns it off, or there is no home folder")
+    if options.action == "path":
+        print(cache.folder)
+        return 0
+    try:
+        found = cache.clear() if options.action == "clear" else cache.usage()
+    except OSError as error:
+        raise Failure(str(error)) from None
+    what = f"{found.entries} {'entry' if found.entries == 1 else 'entries'}, {_amount(found.bytes)}"
+    print(f"removed {what}" if options.action == "clear" else f"{cache.folder}: {what}")
+    return 0
+
+
+def _amount(count: float) -> str:
+    """A number of bytes for a person."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.4g} GiB"

@@ -52,7 +52,7 @@ def test_version(run):
 def test_help(run):
     status, out, err = run()
     assert (status, err) == (0, "")
-    assert all(command in out for command in ("demo", "devices", "inspect"))
+    assert all(command in out for command in ("demo", "devices", "inspect", "cache"))
 
 
 @pytest.mark.parametrize(
@@ -318,3 +318,33 @@ def test_the_drawing_does_not_take_the_place_of_the_image(run, tmp_path):
     assert status == 1
     assert "is the image itself" in complaint
     assert image.read_bytes() == before
+
+
+# ---------------------------------------------------------------- cache
+def test_cache_shows_and_clears_what_is_kept(run, tmp_path, monkeypatch):
+    from kernelkit.runtime import disk_cache
+
+    folder = tmp_path / "kept"
+    monkeypatch.setenv("KERNELKIT_CACHE_DIR", str(folder))
+    monkeypatch.delenv("KERNELKIT_CACHE", raising=False)
+    assert run("cache") == (0, f"{folder}: 0 entries, 0 bytes\n", "")
+    for n in range(3):
+        disk_cache.current().remember(f"key {n}", lambda: bytes(2000))
+    assert run("cache", "path") == (0, f"{folder}\n", "")
+    status, out, err = run("cache", "size")
+    assert (status, err) == (0, "") and out.startswith(f"{folder}: 3 entries, 6.")
+    assert out.endswith(" KiB\n")
+    assert run("cache", "clear") == (0, out.replace(f"{folder}:", "removed"), "")
+    assert run("cache") == (0, f"{folder}: 0 entries, 0 bytes\n", "")
+
+
+def test_cache_says_why_there_is_none(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERNELKIT_CACHE", "0")
+    status, out, err = run("cache")
+    assert (status, out) == (1, "") and "there is no disk cache: KERNELKIT_CACHE or" in err
+    monkeypatch.delenv("KERNELKIT_CACHE")
+    monkeypatch.setenv("KERNELKIT_CACHE_DIR", str(tmp_path))
+    tmp_path.chmod(0o777)
+    status, out, err = run("cache", "clear")
+    assert (status, out) == (1, "") and "is not used: it can be written to by other users" in err
+    assert err.count("\n") == 1

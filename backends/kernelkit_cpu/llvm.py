@@ -12,8 +12,10 @@ import functools
 import re
 import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from kernelkit.errors import InternalError
@@ -52,12 +54,17 @@ def assembly(text: str, target: CpuTarget, level: int = LEVEL) -> str:
     return _translated(text, target, level, lambda module, machine: machine.emit_assembly(module))
 
 
+@functools.cache
 def versions() -> str:
-    """Which LLVM makes the code; object code of another one is not taken over."""
+    """What makes the code: object code that something else made is not taken over."""
     import llvmlite
     from llvmlite.binding import llvm_version_info
 
-    return f"llvmlite {llvmlite.__version__}, LLVM {'.'.join(map(str, llvm_version_info))}"
+    passes = 0
+    with suppress(OSError):  # installed without sources
+        passes = zlib.crc32(Path(__file__).read_bytes())
+    numbers = ".".join(map(str, llvm_version_info))
+    return f"llvmlite {llvmlite.__version__}, LLVM {numbers}, passes {passes:08x}"
 
 
 def _translated(

@@ -2,7 +2,8 @@
 
 In: a Python function, the types of its arguments, settings and a place. Out: an Analysed kernel,
 and from that an artifact or an executable.
-Holds: what the place cannot do is refused before anything is emitted; nothing is remembered here.
+Holds: what the place cannot do is refused before anything is emitted; nothing is remembered here
+but by the disk cache.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kernelkit.ir.nodes import Kernel, Options
 from kernelkit.ir.verify import verify
 from kernelkit.registry import Place
 from kernelkit.runtime.capabilities import check_requirements
+from kernelkit.runtime.disk_cache import compiled
 from kernelkit.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ class Analysed:
     def executable(self) -> Executable:
         backend, device = self.place.backend, self.place.device
         with _shallow(self.kernel.span):
-            return backend.load(backend.compile(self.artifact(), device.target), device)
+            return backend.load(compiled(backend, self.artifact(), device.target), device)
 
     def aliased(self) -> Analysed:
         """The same, for arrays that overlap."""
