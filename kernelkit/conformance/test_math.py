@@ -145,7 +145,9 @@ def test_of_one_number(run: Runner, rng: np.random.Generator, case: Case, dtype:
     with np.errstate(all="ignore"):
         expected = np.asarray(case.oracle(x.astype(np.float64)))
     out = run.over(KERNELS[case.name], x, poison(COUNT, dtype))
-    assert_close(out, expected, ulps=case.bound(dtype), what=case.name)
+    # Near the zeros of lgamma the bound counts ulps of 1.
+    size = np.maximum(np.abs(expected), 1) if case.name == "lgamma" else None
+    assert_close(out, expected, ulps=case.bound(dtype), magnitude=size, what=case.name)
     np.testing.assert_array_equal(np.signbit(out)[out == 0], np.signbit(expected)[out == 0])
 
 
