@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import gcd
 
-from kernelkit.analysis.affine import BEYOND, Affine, Atom, Atoms, Terms
+from kernelkit.analysis.affine import BEYOND, Affine, Atom, Atoms, Role, Terms, of_atom
 
 Range = tuple[int, int]
 EVERYTHING: Range = (-BEYOND, BEYOND)
@@ -167,6 +167,9 @@ class Facts:
         for atom, factor in form.terms:
             low, high = self.range_of(atom)
             others = least - factor * (low if factor > 0 else high)
+            if self.relations and atom.role & Role.SIZE:
+                rest = form.plus(of_atom(atom), -factor)
+                others = self._related(rest, (others, BEYOND))[0]
             room = limit - others  # factor * atom <= room
             if factor > 0 and room // factor < high:
                 high = room // factor

@@ -274,7 +274,7 @@ class Integers(Leaves):
         return None, None
 
     def _quotient(self, a: Affine | None, divisor: Affine) -> Affine | None:
-        if a is None:
+        if a is None or not self.is_safe(a):
             return None
         nothing = Facts(self.atoms)
         found = self._floordiv(INT64, a, divisor, nothing)
