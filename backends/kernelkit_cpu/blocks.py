@@ -418,7 +418,7 @@ class BlockWriter:
         if not plain or self.cold or frame.debug or self.plan.has_return or self.open_stays():
             return 1
         groups = self.block[1] if self.block[1] > 1 else self.per_row
-        return jam_factor(frame.facts.analysis, leaf.body, groups, frame.target)
+        return jam_factor(frame.facts.analysis, leaf.body, groups)
 
     def open_stays(self) -> bool:
         return any(target in self.stays for target in self.open)

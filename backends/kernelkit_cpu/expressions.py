@@ -196,10 +196,9 @@ def combined(frame: Frame, is_and: bool, left: Value, right: Value) -> Value:
     kind = frame.masks
     arms = (other, "zeroinitializer") if is_and else ("splat (i1 true)", other)
     made = varying(BOOL, (text.let(f"select {kind} {mask}, {kind} {arms[0]}, {kind} {arms[1]}"),))
-    ways = [_summary(left, is_and), _summary(right, is_and)]
-    if ways[0] is None or ways[1] is None:
+    first, second = _summary(left, is_and), _summary(right, is_and)
+    if first is None or second is None:
         return made
-    first, second = ways
 
     def summed() -> Operand:
         a, b = first(), second()

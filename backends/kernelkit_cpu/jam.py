@@ -18,10 +18,12 @@ from kernelkit.ir.nodes import (
     Assign,
     Body,
     Breakpoint,
+    Constant,
     For,
     If,
     Load,
     Store,
+    bodies,
     expressions,
     walk,
     walk_expr,
@@ -29,15 +31,14 @@ from kernelkit.ir.nodes import (
 from kernelkit_cpu import counters
 from kernelkit_cpu.control import UNROLLED, Writer, is_predicable, size
 from kernelkit_cpu.expressions import control
-from kernelkit_cpu.targets import CpuTarget
 
 #: Vectors at once, by how many nodes their body may have: what they need must fit the registers.
 WIDTHS = ((4, 110), (2, 220))
+#: Scalars that all vectors share wait in registers; more of them than this leave no room for four.
+SHARED = 8
 
 
-def jam_factor(
-    analysis: Analysis, body: Body, groups: int, target: CpuTarget
-) -> int:
+def jam_factor(analysis: Analysis, body: Body, groups: int) -> int:
     """How many vectors to write at once; 1 where that gains nothing or cannot be.
 
     `groups`: how many vectors there are side by side.
@@ -45,11 +46,33 @@ def jam_factor(
     loops = [s for s in walk(body) if isinstance(s, For)]
     if not any(_loads(loop) for loop in loops) or not _is_common(analysis, body):
         return 1
-    amount = size(body)
+    amount, shared = size(body), _shared_loads(analysis, body, 1)
     for factor, most in WIDTHS:
-        if groups % factor == 0 and amount <= most:
+        fits = amount <= most and (factor == 2 or shared <= SHARED)
+        if groups % factor == 0 and fits:
             return factor
     return 1
+
+
+def _shared_loads(analysis: Analysis, body: Body, times: int) -> int:
+    """How many elements that are the same for the whole block a body reads, its short loops unrolled."""
+    kinds, found = analysis.variability.kinds, 0
+    for stmt in body:
+        own = [e for outer in expressions(stmt) for e in walk_expr(outer)]
+        loads = (e for e in own if isinstance(e, Load))
+        found += times * sum(kinds[e].level is Level.BLOCK_UNIFORM for e in loads)
+        inner = times * _trips(stmt) if isinstance(stmt, For) else times
+        found += sum(_shared_loads(analysis, each, inner) for each in bodies(stmt))
+    return found
+
+
+def _trips(loop: For) -> int:
+    """How often a loop is unrolled."""
+    bounds = [e.value for e in (loop.start, loop.stop, loop.step) if isinstance(e, Constant)]
+    if len(bounds) < 3 or not all(isinstance(b, int) for b in bounds) or bounds[2] == 0:
+        return 1
+    trips = len(range(*(int(b.real) for b in bounds)))
+    return trips if trips <= UNROLLED else 1
 
 
 def _loads(loop: For) -> bool:

@@ -39,7 +39,9 @@ def _index(frame: Frame, expr: Expr, value: Value, where: ArrayPlace, axis: int)
     """An index as int64, with a negative one wrapped once."""
     index = frame.arithmetic.cast(value, INT64)
     options = frame.facts.analysis.kernel.options
-    settled = not options.wraparound or not expr.type.is_signed or expr in frame.facts.never_negative
+    settled = (
+        not options.wraparound or not expr.type.is_signed or expr in frame.facts.never_negative
+    )
     if settled or (isinstance(index.constant, int) and index.constant >= 0):
         return index
     return wrapped(frame, index, where.extents[axis])
@@ -94,9 +96,7 @@ def load(frame: Frame, array: ArrayVar, offset: Value, tested: bool, span: Span)
     if offset.form is Form.LINEAR:
         return run(offset.operand, offset.stride)
     if offset.form is Form.GUARDED:
-        return frame.choose(
-            offset.guard, dtype, lambda: run(offset.operand, offset.stride), gather
-        )
+        return frame.choose(offset.guard, dtype, lambda: run(offset.operand, offset.stride), gather)
     if not tested:
         return gather()
     frame.notes.note(span, "run-time tested", array.name)
@@ -145,9 +145,7 @@ def load_scalar(frame: Frame, dtype: DType, base: Operand, offset: Operand) -> P
     return tuple(from_memory(frame, dtype, text.load(kind, a, step), 0) for a in addresses)
 
 
-def store_scalar(
-    frame: Frame, dtype: DType, base: Operand, offset: Operand, parts: Parts
-) -> None:
+def store_scalar(frame: Frame, dtype: DType, base: Operand, offset: Operand, parts: Parts) -> None:
     kind, step, text = memory(dtype), _part_step(dtype), frame.text
     address = text.at("i8", base, offset)
     addresses = [address, text.at("i8", address, step)] if dtype.is_complex else [address]
@@ -182,11 +180,18 @@ def _load_row(
         frame.notes.note(span, "contiguous", f"{name} (backwards)")
     else:
         frame.notes.note(span, "strided", f"{name} (every {abs(step)} elements)")
-    if frame.mask is not None:
+
+    def whole() -> Value:
+        return _load_steps(frame, dtype, base, offset, step)
+
+    def some() -> Value:
         # Around the lanes that run there may be nothing to read.
         offsets = frame.arithmetic.one(linear(INT64, offset, stride))
         return _gather(frame, dtype, base, offsets)
-    return _load_steps(frame, dtype, base, offset, step)
+
+    if frame.mask is None:
+        return whole()
+    return frame.choose(frame.every(frame.mask), dtype, whole, some)
 
 
 def _load_contiguous(frame: Frame, dtype: DType, address: Operand) -> Value:
@@ -213,7 +218,7 @@ def load_vector(
 def _load_pairs(frame: Frame, dtype: DType, address: Operand) -> Value:
     """Complex numbers in a row: real and imaginary parts are taken apart."""
     lanes, part = frame.lanes, dtype.component
-    element, text = register(part), frame.text
+    element = register(part)
     mask = None if frame.mask is None else _doubled(frame, frame.mask)
     both = load_vector(frame, element, 2 * lanes, address, part.itemsize, mask)
     kind = vector(element, 2 * lanes)
@@ -232,13 +237,9 @@ def _doubled(frame: Frame, mask: Operand) -> Operand:
     return _shuffled(frame, frame.masks, mask, "poison", each)
 
 
-def _shuffled(
-    frame: Frame, kind: str, a: Operand, b: Operand, lanes: Sequence[int]
-) -> Operand:
+def _shuffled(frame: Frame, kind: str, a: Operand, b: Operand, lanes: Sequence[int]) -> Operand:
     chosen = ", ".join(f"i32 {lane}" for lane in lanes)
-    return frame.text.let(
-        f"shufflevector {kind} {a}, {kind} {b}, <{len(lanes)} x i32> <{chosen}>"
-    )
+    return frame.text.let(f"shufflevector {kind} {a}, {kind} {b}, <{len(lanes)} x i32> <{chosen}>")
 
 
 def _load_steps(frame: Frame, dtype: DType, base: Operand, offset: Operand, step: int) -> Value:
@@ -284,9 +285,7 @@ def _picked(
 
 
 def addresses(frame: Frame, base: Operand, offsets: Operand) -> Operand:
-    return frame.text.let(
-        f"getelementptr i8, ptr {base}, {vector('i64', frame.lanes)} {offsets}"
-    )
+    return frame.text.let(f"getelementptr i8, ptr {base}, {vector('i64', frame.lanes)} {offsets}")
 
 
 def _gather(frame: Frame, dtype: DType, base: Operand, offsets: Operand) -> Value:
@@ -345,9 +344,7 @@ def store(
         return scatter(offsets)
     frame.notes.note(span, "run-time tested", array.name)
     first, same = _in_a_row(frame, offsets, dtype.itemsize)
-    return either(
-        frame, same, lambda: run(first, dtype.itemsize), lambda: scatter(offsets)
-    )
+    return either(frame, same, lambda: run(first, dtype.itemsize), lambda: scatter(offsets))
 
 
 def either(
