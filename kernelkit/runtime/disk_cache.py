@@ -237,9 +237,7 @@ _said_lock = threading.Lock()
 # ---------------------------------------------------------------- entries
 def _key(*fields: str) -> str:
     """The name of what some texts determine, with this version of kernelkit."""
-    from hashlib import sha256
-
-    sum_of_all = sha256(_FORMAT)
+    sum_of_all = _digest(_FORMAT)
     for field in (__version__, *fields):
         encoded = field.encode("utf-8", "surrogatepass")
         sum_of_all.update(len(encoded).to_bytes(8, "little") + encoded)
@@ -279,9 +277,16 @@ def _unpacked(key: str, entry: bytes) -> tuple[str, bytes] | None:
 
 def _checksum(key: str, body: bytes) -> bytes:
     """Over the key as well: an entry under another's name is no entry."""
-    from hashlib import sha256
+    return _digest(key.encode() + body).digest()
 
-    return sha256(key.encode() + body).digest()
+
+def _digest(data: bytes) -> Any:
+    try:
+        # What hashlib has, without the milliseconds that it takes to load OpenSSL.
+        from _blake2 import blake2b
+    except ImportError:
+        from hashlib import blake2b
+    return blake2b(data, digest_size=_CHECKSUM_BYTES)
 
 
 # ---------------------------------------------------------------- files of a folder
