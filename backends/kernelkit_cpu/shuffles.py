@@ -122,16 +122,21 @@ def _permuted(frame: Frame, dtype: DType, part: Operand, index: Operand) -> Oper
     whole = vector(f"i{bits}", WARP_SIZE)
     if dtype.is_float:
         part = text.let(f"bitcast {kind} {part} to {whole}")
-    # There are no gathers of small elements.
+    # Machines move words.
     wide = max(bits, 32)
     used = vector(f"i{wide}", WARP_SIZE)
     if wide > bits:
         part = text.let(f"zext {whole} {part} to {used}")
-    permute = _registers if frame.target.has("avx512f") else _through_memory
-    found = permute(frame, wide, part, index)
+    found = _way(frame)(frame, wide, part, index)
     if wide > bits:
         found = text.let(f"trunc {used} {found} to {whole}")
     return text.let(f"bitcast {whole} {found} to {kind}") if dtype.is_float else found
+
+
+def _way(frame: Frame) -> Callable[[Frame, int, Operand, Operand], Operand]:
+    if frame.target.has("avx512f"):
+        return _of_two_registers
+    return _of_one_register if frame.target.has("avx2") else _through_memory
 
 
 def _through_memory(frame: Frame, bits: int, part: Operand, index: Operand) -> Operand:
@@ -152,7 +157,7 @@ def _through_memory(frame: Frame, bits: int, part: Operand, index: Operand) -> O
     )
 
 
-def _registers(frame: Frame, bits: int, part: Operand, index: Operand) -> Operand:
+def _of_two_registers(frame: Frame, bits: int, part: Operand, index: Operand) -> Operand:
     """AVX-512 takes elements out of two registers at once: all 32 of 32 bits, half of them of 64."""
     text = frame.text
     count, letter = 512 // bits, "d" if bits == 32 else "q"
@@ -160,30 +165,59 @@ def _registers(frame: Frame, bits: int, part: Operand, index: Operand) -> Operan
     name = f"llvm.x86.avx512.vpermi2var.{letter}.512"
     if bits == 64:
         index = text.let(f"zext {WORDS} {index} to {vector('i64', WARP_SIZE)}")
-    sources = _split(frame, bits, part)
+    sources = _split(frame, bits, count, part)
     found = []
-    for wanted in _split(frame, bits, index):
+    for wanted in _split(frame, bits, count, index):
         tables = [
             text.call(name, kind, [(kind, a), (kind, wanted), (kind, b)])
             for a, b in zip(sources[::2], sources[1::2], strict=True)
         ]
-        if len(tables) == 2:
-            upper = text.let(f"icmp uge {kind} {wanted}, splat (i64 16)")
-            masks = vector("i1", count)
-            tables = [text.let(f"select {masks} {upper}, {kind} {tables[1]}, {kind} {tables[0]}")]
-        found += tables
-    while len(found) > 1:
-        found = [
-            _joined(frame, f"i{bits}", count, a, b)
-            for a, b in zip(found[::2], found[1::2], strict=True)
+        found.append(_chosen(frame, bits, count, wanted, tables))
+    return _joined(frame, f"i{bits}", count, found)
+
+
+def _of_one_register(frame: Frame, bits: int, part: Operand, index: Operand) -> Operand:
+    """AVX2 takes words out of one register of 8. A long element is two words."""
+    text, whole = frame.text, vector(f"i{bits}", WARP_SIZE)
+    if bits == 64:
+        high = text.let(f"lshr {whole} {part}, splat (i64 32)")
+        halves = [text.let(f"trunc {whole} {each} to {WORDS}") for each in (part, high)]
+        moved = [_of_one_register(frame, 32, each, index) for each in halves]
+        low, high = (text.let(f"zext {WORDS} {each} to {whole}") for each in moved)
+        high = text.let(f"shl {whole} {high}, splat (i64 32)")
+        return text.let(f"or {whole} {low}, {high}")
+    count, name = 8, "llvm.x86.avx2.permd"
+    kind = vector("i32", count)
+    sources = _split(frame, 32, count, part)
+    found = []
+    for wanted in _split(frame, 32, count, index):
+        tables = [text.call(name, kind, [(kind, each), (kind, wanted)]) for each in sources]
+        found.append(_chosen(frame, 32, count, wanted, tables))
+    return _joined(frame, "i32", count, found)
+
+
+def _chosen(
+    frame: Frame, bits: int, count: int, wanted: Operand, tables: Sequence[Operand]
+) -> Operand:
+    """From what each table gives for an index, by the bits of the index that no table looks at."""
+    text, kind, masks = frame.text, vector(f"i{bits}", count), vector("i1", count)
+    left = list(tables)
+    weight = WARP_SIZE // len(left)
+    while len(left) > 1:
+        # The sign is what blends go by.
+        moved = text.let(f"shl {kind} {wanted}, splat (i{bits} {bits - weight.bit_length()})")
+        upper = text.let(f"icmp slt {kind} {moved}, zeroinitializer")
+        left = [
+            text.let(f"select {masks} {upper}, {kind} {b}, {kind} {a}")
+            for a, b in zip(left[::2], left[1::2], strict=True)
         ]
-        count *= 2
-    return found[0]
+        weight *= 2
+    return left[0]
 
 
-def _split(frame: Frame, bits: int, part: Operand) -> list[Operand]:
-    """A vector as machine registers."""
-    count, kind = 512 // bits, vector(f"i{bits}", WARP_SIZE)
+def _split(frame: Frame, bits: int, count: int, part: Operand) -> list[Operand]:
+    """A vector as machine registers of so many elements."""
+    kind = vector(f"i{bits}", WARP_SIZE)
     return [
         frame.text.let(
             f"shufflevector {kind} {part}, {kind} poison, <{count} x i32> {_range(first, count)}"
@@ -192,11 +226,17 @@ def _split(frame: Frame, bits: int, part: Operand) -> list[Operand]:
     ]
 
 
-def _joined(frame: Frame, element: str, count: int, a: Operand, b: Operand) -> Operand:
-    kind = vector(element, count)
-    return frame.text.let(
-        f"shufflevector {kind} {a}, {kind} {b}, <{2 * count} x i32> {_range(0, 2 * count)}"
-    )
+def _joined(frame: Frame, element: str, count: int, found: Sequence[Operand]) -> Operand:
+    """Machine registers as one vector."""
+    left = list(found)
+    while len(left) > 1:
+        kind, twice = vector(element, count), _range(0, 2 * count)
+        left = [
+            frame.text.let(f"shufflevector {kind} {a}, {kind} {b}, <{2 * count} x i32> {twice}")
+            for a, b in zip(left[::2], left[1::2], strict=True)
+        ]
+        count *= 2
+    return left[0]
 
 
 def _range(first: int, count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,13 @@ import pytest
 
 import kernelkit as kk
 from kernelkit import atomic, shared, syncthreads
+from kernelkit.analysis.pipeline import analyse
+from kernelkit.ir.nodes import Kernel
 from kernelkit.testing.comparison import assert_bits_equal
+from kernelkit_cpu.emit import emit
+from kernelkit_cpu.llvm import assembly
+from kernelkit_cpu.shape import choose_shape
+from kernelkit_cpu.targets import CpuTarget
 
 INTEGERS = ["int32", "uint32", "int64", "uint64"]
 FLOATS = ["float32", "float64"]
@@ -200,3 +207,14 @@ def test_a_histogram(cpu: str, block: int) -> None:
     with kk.use(cpu):
         histogram[7, block](src, counts)
     np.testing.assert_array_equal(counts, np.bincount(src, minlength=64))
+
+
+def test_code_for_arm(typed: Callable[..., tuple[Kernel, Sequence[Any]]]) -> None:
+    """It is made, and has the machine's own atomics."""
+    rows = [np.zeros(shape, np.int32) for shape in ((9, BLOCK + 8), (7, 8), (6, BLOCK))]
+    target = CpuTarget.parse("neon")
+    for name, instruction in (("add", "ldadd"), ("min", "cas")):
+        values, places = np.zeros(BLOCK, np.int32), np.zeros(BLOCK, np.int64)
+        kernel, _ = typed(KERNELS[name], BLOCK, values, places, *rows)
+        shape = choose_shape(kernel, (BLOCK, 1, 1), target)
+        assert instruction in assembly(emit(analyse(kernel, shape), target).text, target)
