@@ -9,7 +9,7 @@ element per vector, in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -115,7 +115,7 @@ class Plan:
 
     items: Items
     homes: Mapping[Web, Home]
-    touched: Mapping[Leaf | BlockBarrier, tuple[frozenset[Web], frozenset[Web]]]
+    touched: Mapping[Leaf | BlockBarrier, tuple[Collection[Web], Collection[Web]]]
     crossing: frozenset[ArrayVar]
     block_targets: tuple[Stmt, ...]
     divergent_targets: tuple[Target, ...]
@@ -145,7 +145,8 @@ class _Planner:
         self.analysis, self.jumps = analysis, jumps
         self.holding = analysis.phases.holding
         self.uses: dict[Web, _Use] = {}
-        self.touched: dict[Leaf | BlockBarrier, tuple[set[Web], set[Web]]] = {}
+        #: In the order in which they turn up, which the text follows.
+        self.touched: dict[Leaf | BlockBarrier, tuple[dict[Web, None], dict[Web, None]]] = {}
         self.arrays: dict[ArrayVar, set[object]] = {}
         self.leaves: list[Leaf | BlockBarrier] = []
 
@@ -169,7 +170,7 @@ class _Planner:
         return Plan(
             items=items,
             homes=homes,
-            touched={k: (frozenset(a), frozenset(d)) for k, (a, d) in self.touched.items()},
+            touched=self.touched,
             crossing=frozenset(a for a, where in self.arrays.items() if len(where) > 1),
             block_targets=block,
             divergent_targets=tuple(outer),
@@ -260,7 +261,7 @@ class _Planner:
         return self.uses.setdefault(web, _Use())
 
     def enter(self, leaf: Leaf | BlockBarrier) -> None:
-        self.touched[leaf] = (set(), set())
+        self.touched[leaf] = ({}, {})
         self.leaves.append(leaf)
 
     def block_reads(self, stmt: Stmt) -> None:
@@ -279,11 +280,13 @@ class _Planner:
                 use.leaves.add(leaf)
                 use.in_loop |= in_loop
                 use.reads.append(path)
-                self.touched[leaf][0].add(web)
+                self.touched[leaf][0][web] = None
             elif isinstance(inner, Load):
                 self.arrays.setdefault(inner.array, set()).add(leaf)
 
-    def leaf(self, leaf: Leaf, body: Iterable[Stmt], path: tuple[object, ...], in_loop: bool) -> None:
+    def leaf(
+        self, leaf: Leaf, body: Iterable[Stmt], path: tuple[object, ...], in_loop: bool
+    ) -> None:
         definitions = self.analysis.webs.definitions
         for stmt in body:
             if isinstance(stmt, Store | Atomic | View):
@@ -298,8 +301,8 @@ class _Planner:
                 use.leaves.add(leaf)
                 use.in_loop |= in_loop
                 use.definition = (*path, stmt, 0) if isinstance(stmt, For) else path
-                self.touched[leaf][0].add(web)
-                self.touched[leaf][1].add(web)
+                self.touched[leaf][0][web] = None
+                self.touched[leaf][1][web] = None
             for number, inner in enumerate(bodies(stmt)):
                 deeper = (*path, stmt) if looped else (*path, stmt, number)
                 self.leaf(leaf, inner, deeper, in_loop)
@@ -347,7 +350,17 @@ class _Planner:
             case Constant() | SpecialRegister() | Extent():
                 return True
             case Binary():
-                return expr.op in ("add", "sub", "mul", "shl", "and", "min", "max", "mod", "floordiv")
+                return expr.op in (
+                    "add",
+                    "sub",
+                    "mul",
+                    "shl",
+                    "and",
+                    "min",
+                    "max",
+                    "mod",
+                    "floordiv",
+                )
             case Unary() | Cast():
                 return True
             case Read():
@@ -361,4 +374,3 @@ class _Planner:
 
 def _within(stmt: Stmt, body: Body) -> bool:
     return any(s is stmt for s in walk(body))
-
