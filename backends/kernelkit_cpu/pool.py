@@ -171,7 +171,7 @@ def _load(cache: Cache | None) -> Any:
     text = pool_code.pool_text(target.triple.partition("-")[0]) + launch_code.launch_text()
 
     def make() -> bytes:
-        return optimise_and_compile(text, target, 2)
+        return optimise_and_compile(text, target, 0)
 
     for name in launch_code.PYTHON_FUNCTIONS:
         function = getattr(ctypes.pythonapi, name)

@@ -25,7 +25,7 @@ from kernelkit_cpu.llvm import (
 )
 from kernelkit_cpu.targets import PRESETS, CpuTarget, host
 
-LEVELS = (1, 2, 3)
+LEVELS = (0, 1, 2, 3)
 
 ADD = """
 define i64 @add(i64 %a, i64 %b) nounwind {
