@@ -262,6 +262,8 @@ class Integers(Leaves):
         """The least and the most that the result can be in a block."""
         if op == "mod" and below is not None:
             return constant(known[0]), below.shifted(-1).extreme(True)
+        if all(a.is_uniform for a in operands):  # and yet it cannot be calculated
+            return None, None
         lows, highs = ([a.extreme(end) for a in operands] for end in (False, True))
         if op == "floordiv" and operands[1].is_constant and operands[1].const > 0:
             return self._quotient(lows[0], operands[1]), self._quotient(highs[0], operands[1])
@@ -274,7 +276,7 @@ class Integers(Leaves):
         return None, None
 
     def _quotient(self, a: Affine | None, divisor: Affine) -> Affine | None:
-        if a is None or not self.is_safe(a):
+        if a is None:
             return None
         nothing = Facts(self.atoms)
         found = self._floordiv(INT64, a, divisor, nothing)
