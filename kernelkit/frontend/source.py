@@ -96,6 +96,11 @@ def remember(function: types.FunctionType) -> None:
         _LINES[function] = lines
 
 
+def snapshot(function: types.FunctionType) -> Sequence[str] | None:
+    """The lines of a function's file as they were when it was defined; None where there are none."""
+    return _LINES.get(function) or linecache.getlines(function.__code__.co_filename) or None
+
+
 def read_source(fn: Callable[..., Any]) -> SourceFunction:
     """The source of a plain Python function.
 

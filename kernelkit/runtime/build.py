@@ -27,7 +27,7 @@ from kernelkit.runtime.disk_cache import compiled
 from kernelkit.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from kernelkit.backend import Artifact, Executable
+    from kernelkit.backend import Artifact, Binary, Executable
     from kernelkit.runtime.configuration import Dim3
 
 
@@ -50,10 +50,16 @@ class Analysed:
     def artifact(self) -> Artifact:
         return self.place.backend.emit(self.analysis, self.place.device.target)
 
-    def executable(self) -> Executable:
-        backend, device = self.place.backend, self.place.device
+    def binary(self) -> Binary:
+        """Compiled, or from the disk cache."""
         with _shallow(self.kernel.span):
-            return backend.load(compiled(backend, self.artifact(), device.target), device)
+            return compiled(self.place.backend, self.artifact(), self.place.device.target)
+
+    def load(self, binary: Binary) -> Executable:
+        return self.place.backend.load(binary, self.place.device)
+
+    def executable(self) -> Executable:
+        return self.load(self.binary())
 
     def aliased(self) -> Analysed:
         """The same, for arrays that overlap."""

@@ -65,17 +65,22 @@ def compiled(backend: Backend, artifact: Artifact, target: Target) -> Binary:
     """
     if not getattr(backend, "cached", False):
         return backend.compile(artifact, target)
-    cache, maker = current(), _maker(backend)
-    if hasattr(backend, "cache"):
-        cast(Any, backend).cache = lambda text, make: cache.remember(f"{maker}\0{text}", make)
+    attach(backend)
     described = _json(artifact.metadata)
     if described is None:
         return backend.compile(artifact, target)
-    fields = (maker, target.name, target.features, described, artifact.text)
-    return cache.binary(fields, lambda: backend.compile(artifact, target))
+    fields = (maker(backend), target.name, target.features, described, artifact.text)
+    return current().binary(fields, lambda: backend.compile(artifact, target))
 
 
-def _maker(backend: Backend) -> str:
+def attach(backend: Backend) -> None:
+    """Gives a back end that wants it the cache, for other code that it compiles."""
+    if hasattr(backend, "cache"):
+        cache, prefix = current(), maker(backend)
+        cast(Any, backend).cache = lambda text, make: cache.remember(f"{prefix}\0{text}", make)
+
+
+def maker(backend: Backend) -> str:
     """What besides artifact and target decides what a back end compiles; its compiler above all."""
     asked = getattr(backend, "cache_key", None)
     return f"{backend.name}\0{backend.protocol}\0{'' if asked is None else asked()}"
@@ -141,6 +146,15 @@ class DiskCache:
             found = "", make()
             self._write(key, *found)
         return found[1]
+
+    def find(self, *fields: str) -> tuple[str, bytes] | None:
+        """(metadata, data) of what was kept under these fields."""
+        return self._read(_key("kept", *fields)) if self.folder else None
+
+    def keep(self, fields: tuple[str, ...], metadata: str, data: bytes) -> None:
+        """Keeps something under fields that determine it."""
+        if self.folder:
+            self._write(_key("kept", *fields), metadata, data)
 
     def usage(self) -> Usage:
         """How many entries there are and how much they take on the disk; an OSError or, for a

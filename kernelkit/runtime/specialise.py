@@ -7,8 +7,9 @@ behind; a global that changed since is noticed at the next launch.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +19,14 @@ from kernelkit.registry import Place
 from kernelkit.runtime.configuration import Dim3, too_much_shared
 from kernelkit.runtime.foreign import ForeignArray
 from kernelkit.runtime.overlap import apart, written_pairs
+from kernelkit.runtime.recall import Recalled, Summary, recall
 from kernelkit.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from kernelkit.backend import Executable
+    from kernelkit.frontend.arguments import ArgType
     from kernelkit.runtime.arguments import Reading
-    from kernelkit.runtime.build import Analysed
+    from kernelkit.runtime.build import Analysed, Capture
 
 #: Versions kept of one specialisation for different values of captured globals.
 SIBLINGS = 8
@@ -38,24 +41,33 @@ class Specialisation:
     """A kernel for certain argument types, a block and a place."""
 
     __slots__ = (
-        "_analysed", "_ready", "captures", "limit", "pairs", "siblings", "static_bytes", "written",
+        "_analyse", "_place", "_ready", "_recalled", "_summary", "captures", "limit", "pairs",
+        "siblings", "static_bytes", "written",
     )  # fmt: skip
 
-    def __init__(self, analysed: Analysed, leaves: Sequence[Any]) -> None:
-        params, memory = analysed.kernel.params, analysed.analysis.memory
-        if len(params) != len(leaves):
+    def __init__(
+        self,
+        summary: Summary,
+        captures: Sequence[Capture],
+        leaves: Sequence[Any],
+        place: Place,
+        analyse: Callable[[], Analysed],
+        recalled: Recalled | None = None,
+    ) -> None:
+        if summary.parameters != len(leaves):
             raise InternalError(
-                f"{analysed.kernel.name} has {len(params)} parameters for {len(leaves)} arguments"
+                f"a kernel has {summary.parameters} parameters for {len(leaves)} arguments"
             )
         arrays = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, ForeignArray))]
-        self._analysed = analysed
+        self._place, self._analyse, self._recalled = place, analyse, recalled
         self._ready: dict[bool, Executable] = {}
-        self.captures = analysed.captures
-        self.written = tuple(i for i in arrays if params[i].name in memory.written)
+        self._summary = summary
+        self.captures = captures
+        self.written = summary.written
         self.pairs = written_pairs(arrays, self.written)
-        self.static_bytes = memory.static_shared_bytes
+        self.static_bytes = summary.static_bytes
         #: Dynamic shared memory that is left.
-        self.limit = analysed.place.device.target.capabilities.shared_bytes - self.static_bytes
+        self.limit = place.device.target.capabilities.shared_bytes - self.static_bytes
         self.siblings: list[Specialisation] = [self]
 
     def unchanged(self) -> bool:
@@ -78,7 +90,7 @@ class Specialisation:
                 )
 
     def too_much_shared(self, kernel: str, shared_bytes: int) -> Exception:
-        device = self._analysed.place.device
+        device = self._place.device
         return too_much_shared(
             kernel, self.static_bytes, shared_bytes, device.target.capabilities, device.name
         )
@@ -90,14 +102,31 @@ class Specialisation:
 
     def analysed(self, leaves: Sequence[Any]) -> Analysed:
         """The analysis that holds for these arguments."""
-        return self._analysed if apart(leaves, self.pairs) else self._analysed.aliased()
+        analysed = self._analyse()
+        return analysed if apart(leaves, self.pairs) else analysed.aliased()
+
+    def ready(self, noalias: bool, executable: Executable) -> None:
+        """Take over an executable that is there already."""
+        self._ready[noalias] = executable
 
     def compile(self, leaves: Sequence[Any]) -> Executable:
         """The executable for these arguments, compiled if need be. The caller holds the lock."""
         noalias = apart(leaves, self.pairs)
         if noalias not in self._ready:
-            self._ready[noalias] = self.analysed(leaves).executable()
+            self._ready[noalias] = self._found(noalias) or self._made(noalias, leaves)
         return self._ready[noalias]
+
+    def _found(self, noalias: bool) -> Executable | None:
+        found = None if self._recalled is None else self._recalled.find(noalias)
+        return None if found is None else found[1]
+
+    def _made(self, noalias: bool, leaves: Sequence[Any]) -> Executable:
+        analysed = self.analysed(leaves)
+        binary = analysed.binary()
+        executable = analysed.load(binary)
+        if self._recalled is not None:
+            self._recalled.keep(noalias, self._summary, binary)
+        return executable
 
 
 def _is_readonly(leaf: Any) -> bool:
@@ -129,7 +158,7 @@ class Specialiser:
         table = self.table(place, block)
         with self._lock:
             found = self._version(table.get(reading.key))
-            made = found or self.analyse(place, block, reading)
+            made = found or self._new(place, block, reading)
             made.check(reading, shared_bytes)
             executable = made.compile(reading.leaves)
             if found is None:
@@ -139,12 +168,44 @@ class Specialiser:
         return executable
 
     def analyse(self, place: Place, block: Dim3, reading: Reading) -> Specialisation:
-        """A specialisation that is not compiled, nor kept."""
+        """A specialisation that is neither compiled nor kept, in memory or on disk."""
+        return self._analysed(place, block, reading, None)
+
+    def _new(self, place: Place, block: Dim3, reading: Reading) -> Specialisation:
+        """A specialisation, as an earlier process left it or from the beginning."""
+        recalled = recall(self._fn, reading.types, self._settings, place, block)
+        if recalled is None:
+            return self._analysed(place, block, reading, None)
+        for noalias in (True, False):
+            found = recalled.find(noalias)
+            if found is not None:
+                summary, executable = found
+                analyse = functools.cache(
+                    functools.partial(self._build, place, block, reading.types)
+                )
+                made = Specialisation(
+                    summary, recalled.captures, reading.leaves, place, analyse, recalled
+                )
+                made.ready(noalias, executable)
+                return made
+        return self._analysed(place, block, reading, recalled)
+
+    def _analysed(
+        self, place: Place, block: Dim3, reading: Reading, recalled: Recalled | None
+    ) -> Specialisation:
+        analysed = self._build(place, block, reading.types)
+        params, memory = analysed.kernel.params, analysed.analysis.memory
+        written = tuple(i for i, p in enumerate(params) if p.name in memory.written)
+        summary = Summary(len(params), written, memory.static_shared_bytes)
+        return Specialisation(
+            summary, analysed.captures, reading.leaves, place, lambda: analysed, recalled
+        )
+
+    def _build(self, place: Place, block: Dim3, types: Mapping[str, ArgType]) -> Analysed:
         # The rooms are imported when the first kernel is compiled: `import kernelkit` stays light.
         from kernelkit.runtime.build import build
 
-        analysed = build(self._fn, reading.types, self._settings, place, block)
-        return Specialisation(analysed, reading.leaves)
+        return build(self._fn, types, self._settings, place, block)
 
     def _version(self, latest: Specialisation | None) -> Specialisation | None:
         """The version whose captures still hold."""
