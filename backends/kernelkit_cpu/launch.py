@@ -77,7 +77,7 @@ class CpuExecutable:
     def _explain(self, ended: int | bytes, config: LaunchConfig, args: Sequence[Any]) -> None:
         """Raise what a launch that did not just end calls for."""
         if isinstance(ended, bytes):
-            from kernelkit_cpu.faults import raise_fault
+            from kernelkit_cpu.fault_report import raise_fault
 
             words = struct.unpack(f"{len(ended) // 8}q", ended)
             raise_fault(self._metadata, words, config)

@@ -254,7 +254,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Fault(metadata["entry"], words[record.FAULT_SITE], words[record.FAULT_BLOCK], config)
 
     fake = SimpleNamespace(raise_fault=raise_fault)
-    monkeypatch.setitem(sys.modules, "kernelkit_cpu.faults", fake)
+    monkeypatch.setitem(sys.modules, "kernelkit_cpu.fault_report", fake)
 
 
 @pytest.mark.usefixtures("faults")
