@@ -10,14 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from kernelkit.analysis.pipeline import Analysis
-from kernelkit.analysis.shape import Block, Shape
-from kernelkit.ir.nodes import Kernel
 from kernelkit.ir.types import DTYPES
+
+if TYPE_CHECKING:  # a launch of what the disk cache holds needs no analysis
+    from kernelkit.analysis.pipeline import Analysis
+    from kernelkit.analysis.shape import Block, Shape
+    from kernelkit.ir.nodes import Kernel
 
 #: The version of this protocol; a back end that names another one is refused with a clear message.
 PROTOCOL = 1

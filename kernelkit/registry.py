@@ -9,6 +9,7 @@ another protocol is reported by `rows()` and refused by `place()`, and harms no 
 from __future__ import annotations
 
 import difflib
+import importlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from kernelkit.backend import Backend, Device, Memory
 
 GROUP = "kernelkit.backends"
+#: Our own back ends, found without reading what is installed, which takes longer than a launch.
+OURS = {"cpu": "kernelkit_cpu", "python": "kernelkit_python"}
 #: For arrays of the host: the first of these that is registered and usable.
 HOST_PREFERENCE = ("cpu", "python")
 
@@ -123,10 +126,13 @@ def _places(backend: Backend) -> tuple[Place, ...]:
 # ---------------------------------------------------------------- the table
 _lock = threading.RLock()
 _entries: dict[str, _Entry] | None = None
+#: Our own that were asked for before the table was needed.
+_early: dict[str, _Entry] = {}
 _host: Place | None = None
 
 
 def _table() -> dict[str, _Entry]:
+    """Every registered back end."""
     global _entries
     if _entries is None:
         with _lock:
@@ -134,8 +140,18 @@ def _table() -> dict[str, _Entry]:
                 from importlib.metadata import entry_points
 
                 found = entry_points(group=GROUP)
-                _entries = {e.name: _Entry(e.name, e.load) for e in found}
+                _entries = {e.name: _Entry(e.name, e.load) for e in found} | _early
     return _entries
+
+
+def _entry(name: str) -> _Entry | None:
+    """One registered back end."""
+    if _entries is not None or name not in OURS:
+        return _table().get(name)
+    with _lock:
+        if name not in _early:
+            _early[name] = _Entry(name, lambda: importlib.import_module(OURS[name]).backend)
+    return _early[name]
 
 
 def register(backend: Backend) -> None:
@@ -171,7 +187,7 @@ def check_name(name: object) -> tuple[str, int]:
     backend, colon, index = name.partition(":")
     if colon and not (index.isascii() and index.isdigit()):
         raise BackendError(f'{name!r} names no device; write it as "{backend}:0"')
-    if backend not in _table():
+    if _entry(backend) is None:
         raise BackendError(_unknown(backend))
     return backend, int(index or 0)
 
@@ -191,7 +207,9 @@ def _unknown(name: str) -> str:
 def place(name: str) -> Place:
     """The place that "cuda" or "cuda:1" names; a BackendError if it is unknown or not usable."""
     backend, index = check_name(name)
-    places, why = _table()[backend].open()
+    entry = _entry(backend)
+    assert entry is not None  # as check_name found
+    places, why = entry.open()
     if not places:
         raise BackendError(
             f"back end {backend!r} is not usable here: {why} (kernelkit.devices() lists all)"
@@ -214,9 +232,10 @@ def host_place() -> Place:
 def _find_host() -> Place:
     reasons = []
     for name in HOST_PREFERENCE:
-        if name not in _table():
+        entry = _entry(name)
+        if entry is None:
             continue
-        places, why = _table()[name].open()
+        places, why = entry.open()
         host = next((p for p in places if p.host), None)
         if host is not None:
             return host

@@ -9,16 +9,17 @@ import json
 import platform
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from kernelkit.analysis.pipeline import Analysis
-from kernelkit.analysis.shape import Block, Shape
 from kernelkit.backend import PROTOCOL, Artifact, Binary, Capabilities, Device, HostMemory, Target
-from kernelkit.ir.nodes import Kernel
 from kernelkit_cpu import pool
 from kernelkit_cpu.launch import CpuExecutable
-from kernelkit_cpu.shape import choose_shape
 from kernelkit_cpu.targets import CpuTarget, chosen
+
+if TYPE_CHECKING:
+    from kernelkit.analysis.pipeline import Analysis
+    from kernelkit.analysis.shape import Block, Shape
+    from kernelkit.ir.nodes import Kernel
 
 __all__ = ["CpuBackend", "backend"]
 
@@ -66,6 +67,8 @@ class CpuBackend:
         return self.cpu().why_not_here()
 
     def shape(self, kernel: Kernel, block: Block, target: Target) -> Shape:
+        from kernelkit_cpu.shape import choose_shape
+
         return choose_shape(kernel, block, self._parsed(target), self.lanes)
 
     def emit(self, analysis: Analysis, target: Target) -> Artifact:
