@@ -20,6 +20,7 @@ from kernelkit.analysis.interior import find_interior
 from kernelkit.analysis.ranges import never_negative
 from kernelkit.analysis.shape import Block, Shape
 from kernelkit.errors import Span
+from kernelkit.frontend.builtins import grid
 from kernelkit.ir.nodes import (
     ArrayVar,
     Assign,
@@ -360,19 +361,15 @@ class Thread:
 
 
 # ---------------------------------------------------------------- launches
-def launch(kernel: Kernel, block: Block, chosen: random.Random, wild: bool) -> int:
-    """Runs the kernel on random sizes; the number of blocks that met the conditions."""
+Sizes = Mapping[Var, int]
+Extents = Mapping[ArrayVar, Sequence[int]]
+
+
+def launch(kernel: Kernel, block: Block, grid: Block, sizes: Sizes, extents: Extents) -> int:
+    """Runs the kernel on these arguments; the number of blocks that met the conditions."""
     claimed, interior = never_negative(kernel, Shape(block)), find_interior(kernel, Shape(block))
-    grid = chosen.choice(GRIDS)
-    sizes = {
-        p: chosen.choice([v for v in SIZES[p.type] if wild or abs(v) < 1 << 41])
-        for p in kernel.params
-        if isinstance(p, Var)
-    }
-    extents = {
-        ARRAY: (chosen.choice((0, 1, 2, 5, 9, 17, 40)), chosen.choice((0, 1, 3, 8, 16, 33))),
-        BYTES: (chosen.choice((0, 4, 256)),),
-    }
+    if interior is not None:
+        verify(interior.kernel)
     met = 0
     for place in itertools.product(*map(range, grid)):
         registers = {"blockIdx": place, "gridDim": grid, "blockDim": block}
@@ -401,8 +398,90 @@ def test_claims_hold_on_random_kernels(first: int) -> None:
     for seed in range(first, first + 10):
         kernel, chosen = Generator(seed).kernel(), random.Random(seed)
         block = chosen.choice(BLOCKS)
-        interior = find_interior(kernel, Shape(block))
-        if interior is not None:
-            verify(interior.kernel)
-        met += sum(launch(kernel, block, chosen, wild) for wild in (False, True))
+        for wild in (False, True):
+            sizes = {
+                p: chosen.choice([v for v in SIZES[p.type] if wild or abs(v) < 1 << 41])
+                for p in kernel.params
+                if isinstance(p, Var)
+            }
+            rows, columns = chosen.choice((0, 1, 2, 5, 9, 17, 40)), chosen.choice((0, 1, 3, 8, 33))
+            extents = {ARRAY: (rows, columns), BYTES: (chosen.choice((0, 4, 256)),)}
+            met += launch(kernel, block, chosen.choice(GRIDS), sizes, extents)
     assert met > 5
+
+
+# ---------------------------------------------------------------- parameters that break promises
+def added(a, n):
+    i = grid(1)
+    if i + n < a.size:
+        a[0] = 1
+    if i - n < a.size:
+        a[1] = 1
+
+
+def chosen_by_data(a, n):
+    if (n if a[0] > 3 else 5) <= 1 << 41:
+        a[grid(1)] = 1
+
+
+def clamped(a, n):
+    a[min(n, 1 << 41)] = 1
+    a[max(3 * n, -(1 << 60))] = 1
+    a[(n & 7) + 1] = 1
+    a[n % (1 << 50)] = 1
+
+
+def looped(a, n):
+    last = 0
+    for c in range(n - 60, n):
+        last = c
+        if c < 1 << 41:
+            a[c] = 1
+    if last <= 1 << 41:
+        a[1] = last
+    k = 0
+    for _ in range(n):
+        k += 1
+        if k <= 1 << 41:
+            a[k] = 1
+    while k < 50:
+        k = min(k + 1, n)
+        a[k] = 1
+    if k <= 1 << 41:
+        a[2] = k
+
+
+def multiplied(a, n, m):
+    i = grid(1)
+    if n * m + i < a.size:
+        a[n * m] = 1
+    if i * n < m:
+        a[i * n - m] = 1
+
+
+def taken_apart(a, n, m):
+    i = grid(1)
+    if n > m:
+        a[(i + n) % m] = 1
+        a[abs(i + n) // 2] = 1
+    inside = 0 <= i + n < m
+    if inside:
+        a[i + n] = 1
+    x = n + 1 if n > i else m - 1
+    if x > i:
+        a[x] = 1
+
+
+PROMISING = (added, chosen_by_data, clamped, looped, multiplied, taken_apart)
+
+
+@pytest.mark.parametrize("function", PROMISING, ids=lambda f: f.__name__)
+def test_parameters_may_break_promises(parsed: Any, function: Any) -> None:
+    kernel = parsed(function)
+    names = [p for p in kernel.params if isinstance(p, Var)]
+    (array,) = (p for p in kernel.params if isinstance(p, ArrayVar))
+    met = 0
+    for values in itertools.product(SIZES[INT64], repeat=len(names)):
+        sizes = dict(zip(names, values, strict=True))
+        met += launch(kernel, (3, 1, 1), (2, 1, 1), sizes, {array: (12,)})
+    assert met
