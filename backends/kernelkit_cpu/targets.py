@@ -24,14 +24,19 @@ VARIABLE = "KERNELKIT_CPU"
 _X86, _ARM = "x86_64-unknown-linux-gnu", "aarch64-linux-gnu"
 _SSE2 = "64bit cmov cx8 fxsr mmx sse sse2"
 _AVX2 = (
-    f"{_SSE2} avx avx2 bmi bmi2 crc32 cx16 f16c fma fsgsbase invpcid lzcnt movbe pclmul popcnt rdrnd "
-    "sahf sse3 sse4.1 sse4.2 ssse3 xsave xsaveopt"
+    f"{_SSE2} avx avx2 bmi bmi2 crc32 cx16 f16c fma lzcnt movbe pclmul popcnt sahf sse3 sse4.1 "
+    "sse4.2 ssse3"
 )
-_AVX512 = (
-    f"{_AVX2} adx aes avx512bw avx512cd avx512dq avx512f avx512vl clflushopt clwb pku prfchw rdseed "
-    "xsavec xsaves"
-)
+_AVX512 = f"{_AVX2} adx aes avx512bw avx512cd avx512dq avx512f avx512vl"
 _NEON = "fp-armv8 neon aes crc dotprod fullfp16 lse rcpc rdm sha2"
+
+#: What no kernel uses, such as what saves registers or switches tasks. Virtual machines hide much of
+#: it, which keeps nobody from running code made for a CPU that has it.
+_SYSTEM = (
+    "cldemote clflushopt clwb clzero enqcmd fsgsbase hreset invpcid kl lwp movdir64b movdiri mwaitx "
+    "pconfig pku prefetchi prfchw ptwrite rdpid rdpru rdrnd rdseed rtm serialize sgx shstk tsxldtrk "
+    "uintr usermsr waitpkg wbnoinvd widekl xsave xsavec xsaveopt xsaves"
+)
 
 #: Short names: (LLVM's name, features, triple).
 PRESETS = {
@@ -216,8 +221,8 @@ def _askable(triple: str) -> list[str]:
     if not triple.startswith("x86_64"):
         return sorted({*_NEON.split(), "bf16", "i8mm", "sve", "sve2"})
     here = host()
-    names = [each[1:] for each in here.features.split(",")] if here.is_x86 else _AVX512.split()
-    return sorted(names)
+    names = {each[1:] for each in here.features.split(",")} if here.is_x86 else _AVX512.split()
+    return sorted(set(names) - set(_SYSTEM.split()))
 
 
 def _question(name: str, features: list[str]) -> str:

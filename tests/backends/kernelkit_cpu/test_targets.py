@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from kernelkit.errors import BackendError
+from kernelkit_cpu import targets
 from kernelkit_cpu.targets import PRESETS, VARIABLE, CpuTarget, chosen, features_of, host
 
 WIDTHS = {"sse2": 128, "avx2": 256, "avx512": 512, "neon": 128}
@@ -63,6 +64,18 @@ def test_a_cpu_with_more_than_this_one_is_for_compiling_only() -> None:
     richer = CpuTarget.parse("richer", f"{here.features},+time-travel")
     assert not richer.runs_here()
     assert "has no time-travel" in richer.why_not_here()
+
+
+def test_what_no_kernel_uses_is_not_asked_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual machines hide `pku` and the like, which every CPU with AVX-512 has."""
+    wanted = set(CpuTarget.parse("avx512").features.split(","))
+    plain = CpuTarget("guest", ",".join(sorted(wanted)), "x86_64-unknown-linux-gnu")
+    monkeypatch.setattr(targets, "host", lambda: plain)
+    assert CpuTarget.parse("avx512").runs_here() and CpuTarget.parse("avx2").runs_here()
+    lesser = CpuTarget("guest", ",".join(sorted(wanted - {"+avx512vl"})), plain.triple)
+    monkeypatch.setattr(targets, "host", lambda: lesser)
+    assert CpuTarget.parse("avx2").runs_here()
+    assert "(guest) has no avx512vl;" in CpuTarget.parse("avx512").why_not_here()
 
 
 def test_any_cpu_of_llvm_is_taken() -> None:
