@@ -42,6 +42,12 @@ class CpuBackend:
         self.cache: pool.Cache | None = None
         self._target = target
 
+    def variant(self, text: str) -> CpuBackend:
+        """Another of its kind, for tests: "avx2" for an instruction set, "native:64" for lanes too."""
+        preset, _, lanes = text.partition(":")
+        name = f"{self.name}-{text.replace(':', '-')}"
+        return CpuBackend(name, CpuTarget.parse(preset), int(lanes) if lanes else None)
+
     def cache_key(self) -> str:
         from kernelkit_cpu.llvm import versions
 

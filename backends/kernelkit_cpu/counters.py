@@ -17,6 +17,11 @@ from kernelkit_cpu.values import Form, Value, constant, uniform, varying
 _NEAR = 1 << 62
 
 
+def length(numbers: range) -> int:
+    """len(numbers), which may be more than an index can be."""
+    return (numbers[-1] - numbers[0]) // numbers.step + 1 if numbers else 0
+
+
 class Counter:
     def __init__(self, frame: Frame, start: Value, stop: Value, step: Value) -> None:
         self.frame, self.start, self.stop, self.step = frame, start, stop, step
@@ -36,7 +41,7 @@ class Counter:
         bounds = [v.constant for v in (self.start, self.stop, self.step)]
         if not all(isinstance(b, int) for b in bounds) or bounds[2] == 0:
             return None
-        return len(range(*(int(b) for b in bounds if isinstance(b, int))))
+        return length(range(*(int(b) for b in bounds if isinstance(b, int))))
 
     def value(self) -> Value:
         found = self.frame.text.load(self.kind, self.slot)

@@ -71,7 +71,7 @@ def _trips(loop: For) -> int:
     bounds = [e.value for e in (loop.start, loop.stop, loop.step) if isinstance(e, Constant)]
     if len(bounds) < 3 or not all(isinstance(b, int) for b in bounds) or bounds[2] == 0:
         return 1
-    trips = len(range(*(int(b.real) for b in bounds)))
+    trips = counters.length(range(*(int(b.real) for b in bounds)))
     return trips if trips <= UNROLLED else 1
 
 

@@ -130,7 +130,7 @@ def surely_runs(loop: For) -> bool:
     """Whether a range of constants has a first element."""
     bounds = (loop.start, loop.stop, loop.step)
     values = [int(e.value.real) for e in bounds if isinstance(e, Constant)]
-    return len(values) == 3 and values[2] != 0 and len(range(*values)) > 0
+    return len(values) == 3 and values[2] != 0 and bool(range(*values))
 
 
 # ---------------------------------------------------------------- versions

@@ -34,7 +34,7 @@ from kernelkit.testing.generator_statements import body
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-__all__ = ["GeneratedKernel", "Profile", "generate", "kernels"]
+__all__ = ["GeneratedKernel", "Profile", "generate", "kernels", "module_text"]
 
 #: Files whose source linecache holds; the oldest go, so that many thousands fit in memory.
 _KEPT: Final[deque[str]] = deque()
@@ -104,7 +104,16 @@ def _write(choices: Choices, profile: Profile) -> GeneratedKernel:
         start(p)
         body(p)
         finish(p)
-    return GeneratedKernel(_module(p, helpers), launch.grid, launch.block, launch.dynamic_bytes)
+    how = (launch.grid, launch.block, launch.dynamic_bytes)
+    lines = "\n".join(p.lines)
+    text = module_text(
+        [*([PUT] if "    put(" in lines else []), *helpers],
+        p.parameters,
+        p.lines,
+        how,
+        p.constants,
+    )
+    return GeneratedKernel(text, *how)
 
 
 def _palette(choices: Choices, profile: Profile) -> tuple[DType, ...]:
@@ -118,18 +127,23 @@ def _palette(choices: Choices, profile: Profile) -> tuple[DType, ...]:
     return tuple(DTYPES[n] for n in names)
 
 
-def _module(p: Program, helpers: Sequence[str]) -> str:
-    """The whole text: imports, constants, functions, kernel, arguments, launch."""
-    lines = "\n".join(p.lines)
-    parts = [_HEAD, "\n".join(p.constants)]
-    parts += [PUT] if "    put(" in lines else []
-    parts += helpers
-    names = ", ".join(name for name, _ in p.parameters)
-    parts.append(f"@kk.kernel(reproducible=True)\ndef kernel({names}):\n{lines}\n")
-    values = "".join(f"        {make},\n" for _, make in p.parameters)
+def module_text(
+    functions: Sequence[str],
+    parameters: Sequence[tuple[str, str]],
+    lines: Sequence[str],
+    launch: tuple[Dim, Dim, int],
+    constants: Sequence[str] = (),
+) -> str:
+    """The whole text: imports, constants, functions, kernel, arguments, launch (grid, block, bytes of
+    shared memory). A parameter is the text in the signature, and the text that makes the argument."""
+    parts = [_HEAD, "\n".join(constants), *functions]
+    names = ", ".join(name for name, _ in parameters)
+    body = "\n".join(lines)
+    parts.append(f"@kk.kernel(reproducible=True)\ndef kernel({names}):\n{body}\n")
+    values = "".join(f"        {make},\n" for _, make in parameters)
     parts.append(f"def arguments():\n    return (\n{values}    )\n")
-    launch = f"{p.launch.grid}, {p.launch.block}, None, {p.launch.dynamic_bytes}"
-    parts.append(_TAIL.format(launch=launch))
+    grid, block, shared_bytes = launch
+    parts.append(_TAIL.format(launch=f"{grid}, {block}, None, {shared_bytes}"))
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
