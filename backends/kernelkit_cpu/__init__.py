@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kernelkit.backend import PROTOCOL, Artifact, Binary, Capabilities, Device, HostMemory, Target
+from kernelkit.errors import BackendError
 from kernelkit_cpu import pool
 from kernelkit_cpu.launch import CpuExecutable
 from kernelkit_cpu.targets import CpuTarget, chosen
@@ -70,7 +71,10 @@ class CpuBackend:
     def why_unavailable(self) -> str:
         if sys.platform == "win32":
             return "its threads are POSIX threads, which Windows has not; use WSL"
-        return self.cpu().why_not_here()
+        try:
+            return self.cpu().why_not_here()
+        except BackendError as error:  # KERNELKIT_CPU names no CPU
+            return str(error)
 
     def shape(self, kernel: Kernel, block: Block, target: Target) -> Shape:
         from kernelkit_cpu.shape import choose_shape
