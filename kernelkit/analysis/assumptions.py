@@ -95,7 +95,7 @@ class Assuming(Flow):
 
     def suppose(self, form: Affine, limit: int, small: bool = False) -> bool:
         """Assume form <= limit in all threads of the block; False where that makes no sense.
-        `small`: it does, too, that data is small."""
+        `small`: it does, too, where no blocks or all of them are so."""
         most = form.extreme(True)
         if most is None or not most.terms:
             return most is not None and most.const <= limit
@@ -105,7 +105,7 @@ class Assuming(Flow):
             return True
         if likely is False or not self.integers.is_safe(most):
             return False
-        if not small and all(c > 0 and not atom.role & Role.PLACE for atom, c in most.terms):
+        if not small and not most.role & Role.PLACE:  # true of all blocks or of none
             return False
         terms, wanted = normal(most, limit)
         old = self.assumed.get(terms, EVERYTHING)
