@@ -249,8 +249,12 @@ def _bounds(f: Flow, block: bool, trips: int) -> tuple[str, bool]:
             step = c.pick((1, -1, 2**62, -(2**62), 2**63 - 1, -(2**63), 2**40, 3))
             return f"{start}, {stop}, {step}", True
         case _:
-            start, stop = c.pick(_BIG), c.pick(_BIG)
-            return f"np.int64({some}) + ({start}), ({stop}) - np.int64({some}), {some}", True
+            start, stop, step = (
+                c.pick(_BIG),
+                c.pick(_BIG),
+                f"{some} + {'x' if f.place.function else 'p'} * 0",
+            )
+            return f"np.int64({some}) + ({start}), ({stop}) - np.int64({some}), {step}", True
 
 
 def _else(f: Flow, block: bool) -> None:
@@ -297,6 +301,8 @@ def _jump(f: Flow) -> None:
     if not f.place.loop:
         return _return(f) if f.choices.chance(40) else _assign(f)
     block = f.place.loop == "block"
+    if block and not f.place.block:
+        return _assign(f)
     f.emit(f"if {condition(f, block)}:")
     f.emit(f"    {f.choices.pick(('break', 'continue', 'continue'))}")
 
