@@ -29,12 +29,14 @@ from kernelkit import registry
 from kernelkit.testing.comparison import assert_bits_equal
 from kernelkit.testing.generator import GeneratedKernel, generate
 from kernelkit.testing.generator_flows import generate_flow
+from kernelkit.testing.generator_images import generate_image
 
 REFERENCE: Final = "python"
 #: Kinds of random program: seed -> kernel.
 PROGRAMS: Final[dict[str, Callable[[int], GeneratedKernel]]] = {
     "kernels": generate,
     "flows": generate_flow,
+    "images": generate_image,
 }
 #: A case that takes so many seconds hangs.
 PATIENCE: Final = 180.0
