@@ -78,7 +78,7 @@ def _translate(
     text: str, target: CpuTarget, level: int, result: Callable[[Any, Any], Result]
 ) -> Result:
     """LLVM's objects go when this returns, so inside the lock."""
-    machine = _machine(target)
+    machine = _machine(target, 2 if level else 0)
     module = _parse(text)
     _optimise(module, machine, level)
     return result(module, machine)
@@ -102,8 +102,6 @@ def _optimise(module: Any, machine: Any, level: int) -> None:
     first.add_global_dead_code_eliminate_pass()
     if level == 0:
         first.add_sroa_pass()
-        first.add_instruction_combine_pass()
-        first.add_simplify_cfg_pass()
     first.run(module, builder)
     if level == 0:
         return
@@ -167,14 +165,15 @@ def _libraries() -> None:
             _llvm().load_library_permanently("libm.so.6")
 
 
-def _machine(target: CpuTarget) -> Any:
-    """A new target machine. Its code model is the large one: code and data may lie anywhere."""
+def _machine(target: CpuTarget, effort: int = 2) -> Any:
+    """A new target machine, which chooses instructions with so much effort. Its code model is the
+    large one: code and data may lie anywhere."""
     llvm = _llvm()
     if target.triple != host().triple:
         _every_target()
     kind = llvm.Target.from_triple(target.triple)
     return kind.create_target_machine(
-        cpu=target.name, features=target.features, opt=2, codemodel="jitdefault", jit=True
+        cpu=target.name, features=target.features, opt=effort, codemodel="jitdefault", jit=True
     )
 
 
