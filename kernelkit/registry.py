@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from kernelkit.backend import Backend, Device, Memory
 
 GROUP = "kernelkit.backends"
-#: Our own back ends, found without reading what is installed, which takes longer than a launch.
-OURS = {"cpu": "kernelkit_cpu", "python": "kernelkit_python"}
 #: For arrays of the host: the first of these that is registered and usable.
 HOST_PREFERENCE = ("cpu", "python")
 
@@ -124,10 +122,19 @@ def _places(backend: Backend) -> tuple[Place, ...]:
 
 
 # ---------------------------------------------------------------- the table
+def _ours(name: str, module: str) -> _Entry:
+    return _Entry(name, lambda: importlib.import_module(module).backend)
+
+
+#: Our own back ends. They are found without reading what is installed, which takes longer than a
+#: launch, and may be out of date: Python reads an old kernelkit.egg-info in a checkout first.
+OURS = {
+    name: _ours(name, module)
+    for name, module in (("cpu", "kernelkit_cpu"), ("python", "kernelkit_python"))
+}
+
 _lock = threading.RLock()
 _entries: dict[str, _Entry] | None = None
-#: Our own that were asked for before the table was needed.
-_early: dict[str, _Entry] = {}
 _host: Place | None = None
 
 
@@ -140,18 +147,13 @@ def _table() -> dict[str, _Entry]:
                 from importlib.metadata import entry_points
 
                 found = entry_points(group=GROUP)
-                _entries = {e.name: _Entry(e.name, e.load) for e in found} | _early
+                _entries = {e.name: _Entry(e.name, e.load) for e in found} | OURS
     return _entries
 
 
 def _entry(name: str) -> _Entry | None:
     """One registered back end."""
-    if _entries is not None or name not in OURS:
-        return _table().get(name)
-    with _lock:
-        if name not in _early:
-            _early[name] = _Entry(name, lambda: importlib.import_module(OURS[name]).backend)
-    return _early[name]
+    return OURS[name] if _entries is None and name in OURS else _table().get(name)
 
 
 def register(backend: Backend) -> None:
@@ -163,14 +165,15 @@ def register(backend: Backend) -> None:
 
 
 def unregister(name: str) -> None:
-    """Forget a back end; an entry point of that name comes back into its place."""
+    """Forget a back end; what is installed under that name comes back into its place."""
     global _entries, _host
     from importlib.metadata import entry_points
 
     with _lock:
         kept = {n: e for n, e in _table().items() if n != name}
         found = {e.name: _Entry(e.name, e.load) for e in entry_points(group=GROUP, name=name)}
-        _entries, _host = kept | found, None
+        ours = {name: OURS[name]} if name in OURS else {}
+        _entries, _host = kept | found | ours, None
 
 
 def names() -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,25 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return install
 
 
-def test_the_reference_comes_through_its_entry_point() -> None:
+def test_our_own_are_found_whatever_the_installed_metadata_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where an old kernelkit.egg-info lies in the checkout."""
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([]))
+    monkeypatch.setattr(registry, "_entries", None)
+    monkeypatch.setattr(registry, "_host", None)
+    assert registry.host_place().device.backend == "cpu"
+    assert registry.names() == ("cpu", "python")
+
+
+def test_the_wheel_registers_our_own_like_anyone_else() -> None:
+    declared = {e.name: e.value for e in entry_points(group=registry.GROUP)}
+    assert {"cpu": "kernelkit_cpu:backend", "python": "kernelkit_python:backend"}.items() <= (
+        declared.items()
+    )
+
+
+def test_the_reference_is_found() -> None:
     assert "python" in registry.names()
     place = registry.place("python")
     assert (place.device.backend, place.device.index, place.host) == ("python", 0, True)
@@ -82,7 +100,7 @@ def test_entry_points_are_imported_late_and_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: [Point()])
     monkeypatch.setattr(registry, "_entries", None)
-    assert registry.names() == ("late",)
+    assert registry.names() == ("cpu", "late", "python")
     assert loaded == []
     assert registry.place("late") is registry.place("late:0")
     assert loaded == ["late"]
@@ -104,7 +122,7 @@ def test_an_import_that_fails_is_reported_and_harms_no_other(
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([broken]))
     monkeypatch.setattr(registry, "_entries", None)
     registry.register(good)
-    bad, fine = registry.rows()
+    bad, _, fine, _ = registry.rows()
     assert (bad.backend, bad.usable, bad.index, bad.name) == ("broken", False, None, "")
     assert bad.why == (
         "it cannot be imported: ModuleNotFoundError: No module named 'kernelkit_that_is_not_there'"
@@ -245,7 +263,7 @@ def test_places_can_be_those_in_use(only: Callable[..., None]) -> None:
     assert [str(p) for p in registry.places()] == ["asleep:0", "awake:0"]
 
 
-def test_unregistering_gives_the_entry_point_its_place_back() -> None:
+def test_unregistering_gives_what_is_installed_its_place_back() -> None:
     installed = registry.place("python").backend
     mine = Minimal("python")
     registry.register(mine)

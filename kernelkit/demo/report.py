@@ -24,28 +24,35 @@ INK, PAPER = "#1f2933", "#ffffff"
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
-    """One row for each case on each back end, in 80 columns."""
+    """One row for each case of one back end, in 80 columns."""
     from rich import box
     from rich.table import Table
 
     made = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
-    made.add_column("back end")
-    made.add_column("kernel")
-    for heading in ("size", "time", "pixels/s", "largest\ndifference"):
+    made.add_column("kernel", no_wrap=True)
+    for heading in ("first\nlaunch", "each\nlaunch"):
         made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("from", no_wrap=True)
+    made.add_column("peer", no_wrap=True)
+    for heading in ("peer's\ntime", "faster", "largest\ndifference"):
+        made.add_column(heading, justify="right", no_wrap=True)
     for o in outcomes:
         made.add_row(
-            o.backend,
             o.kernel,
-            f"{o.shape[1]}x{o.shape[0]}",
+            seconds(o.first_seconds),
             seconds(o.seconds),
-            quantity(o.pixels_per_second),
-            f"{o.difference:.1e}" if not o.error else "lacking" if o.lacking else "failed",
             o.peer,
+            seconds(o.peer_seconds),
+            times(o.speedup),
+            f"{o.difference:.1e}" if not o.error else "lacking" if o.lacking else "failed",
             style="bold red" if o.wrong else "dim" if o.lacking else "",
         )
     return made
+
+
+def heading(backend: str, device: str, outcomes: Sequence[Outcome]) -> str:
+    """What stands above the table of a back end."""
+    height, width = outcomes[0].shape
+    return f"on {backend} ({device}), {width} x {height} pixels:"
 
 
 def complaint(outcome: Outcome) -> str:
@@ -79,8 +86,11 @@ def as_json(picture: Picture, outcomes: Sequence[Outcome], drawn: Path | None) -
                 "peer": o.peer,
                 "width": o.shape[1],
                 "height": o.shape[0],
+                "first_seconds": _finite(o.first_seconds),
                 "seconds": _finite(o.seconds),
                 "pixels_per_second": _finite(o.pixels_per_second),
+                "peer_seconds": _finite(o.peer_seconds),
+                "speedup": _finite(o.speedup),
                 "difference": _finite(o.difference),
                 "tolerance": o.tolerance,
                 "agrees": o.agrees,
@@ -126,14 +136,13 @@ def seconds(value: float) -> str:
     return f"{value * 1e9:.3g} ns"
 
 
-def quantity(value: float) -> str:
-    """A count with three digits and a letter for its thousands."""
-    if not math.isfinite(value):
+def times(value: float) -> str:
+    """A ratio in two digits; a small one as a fraction."""
+    if not math.isfinite(value) or value <= 0:
         return "-"
-    for letter, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= scale:
-            return f"{value / scale:.3g} {letter}"
-    return f"{value:.3g}"
+    if value < 0.1:
+        return f"1/{float(f'{1 / value:.2g}'):,.0f}x"
+    return f"{float(f'{value:.2g}'):,g}x"
 
 
 def _finite(value: float) -> float | None:

@@ -1,7 +1,8 @@
-"""Runs the demo's cases on back ends, times them and holds them against the peers.
+"""Runs the demo's cases on back ends, times them and their peers, and holds the results together.
 
 In: an image and the names of back ends. Out: one Outcome for each case on each back end.
-Holds: a back end that fails, or that lacks what a kernel needs and says so, is an outcome with that
+Holds: ours and the peer's time are for the same pixels, and the least of several runs each, behind
+one that warms up; a back end that fails, or that lacks what a kernel needs and says so, is an outcome with that
 text in it, not the end of the demo.
 """
 
@@ -14,11 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import kernelkit as kk
-from kernelkit.demo.cases import CASES, Case, Image, Launch
+from kernelkit.demo.cases import CASES, Case, Image
 from kernelkit.demo.images import crop
 
 #: The largest side of the image on back ends that are not made for speed; others take all of it.
-CROPS = {"python": 256}
+#: They run when they are asked for, or when there are no others.
+CROPS = {"python": 128}
 #: A case is repeated until it has run this long, and the least time counts.
 PATIENCE = 0.2
 
@@ -31,7 +33,10 @@ class Outcome:
     kernel: str
     peer: str
     shape: tuple[int, int]
+    #: Of the first launch, which compiles, or loads what an earlier process compiled.
+    first_seconds: float
     seconds: float
+    peer_seconds: float
     difference: float
     tolerance: float
     is_transform: bool = False
@@ -55,6 +60,16 @@ class Outcome:
     def pixels_per_second(self) -> float:
         return self.shape[0] * self.shape[1] / self.seconds
 
+    @property
+    def speedup(self) -> float:
+        """How many times as long as ours the peer takes."""
+        return self.peer_seconds / self.seconds
+
+
+def default_backends(usable: list[str]) -> list[str]:
+    """Where the demo runs if nobody says: on what is made for speed, if there is any."""
+    return [name for name in usable if name not in CROPS] or usable
+
 
 def image_for(pixels: Image, backend: str, side: int | None) -> Image:
     """What a back end works on: a crop of `side`, or of what the back end does in seconds."""
@@ -62,27 +77,34 @@ def image_for(pixels: Image, backend: str, side: int | None) -> Image:
 
 
 def run_case(case: Case, image: Image, backend: str) -> Outcome:
-    """Run, time and check one case."""
-    height, width = image.shape
-    bound = case.bound * float(np.abs(image).max())
+    """Run, time and check one case, and time its peer."""
+    nan = float("nan")
     outcome = Outcome(
         backend,
         case.name,
         case.peer,
-        (height, width),
-        seconds=float("nan"),
-        difference=float("nan"),
+        image.shape,
+        first_seconds=nan,
+        seconds=nan,
+        peer_seconds=nan,
+        difference=nan,
         tolerance=case.bound * float(np.abs(image).max()),
         is_transform=case.is_transform,
     )
     try:
         launch = case.prepare(image, backend)
-        seconds = _time(launch)
+        first, seconds = _times(launch.run, kk.synchronize)
         result = launch.result()
     except kk.KernelError as error:
         return replace(outcome, error=str(error), lacking=isinstance(error, kk.CapabilityError))
-    difference = float(np.abs(result - case.expected(image)).max())
-    return replace(outcome, seconds=seconds, difference=difference, result=result)
+    return replace(
+        outcome,
+        first_seconds=first,
+        seconds=seconds,
+        peer_seconds=_times(lambda: case.call(image))[1],
+        difference=float(np.abs(result - case.expected(image)).max()),
+        result=result,
+    )
 
 
 def run_all(
@@ -101,20 +123,20 @@ def run_all(
     return outcomes
 
 
-def _time(launch: Launch) -> float:
-    """The least time of a run. The first one may compile, so it counts only if it is the last."""
-    first = _once(launch)
-    if first > PATIENCE * 5:
-        return first
-    times = [_once(launch)]
+def _times(
+    run: Callable[[], object], wait: Callable[[], object] = lambda: None
+) -> tuple[float, float]:
+    """The seconds of the first run, and the least of those after it."""
+    first = _once(run, wait)
+    times = [_once(run, wait)]
     while sum(times) < PATIENCE:
-        times.append(_once(launch))
-    return min(times)
+        times.append(_once(run, wait))
+    return first, min(times)
 
 
-def _once(launch: Launch) -> float:
-    kk.synchronize()
+def _once(run: Callable[[], object], wait: Callable[[], object]) -> float:
+    wait()
     start = time.perf_counter()
-    launch.run()
-    kk.synchronize()
+    run()
+    wait()
     return time.perf_counter() - start

@@ -15,13 +15,16 @@ from kernelkit.demo import report
 from kernelkit.demo.images import Picture
 from kernelkit.demo.run import Outcome
 
-GOOD = Outcome("python", "blur", "SciPy", (8, 12), 0.5, 1e-7, 1e-6, result=np.full((8, 12), 0.5))
-BAD = Outcome("fast", "wavelet", "PyWavelets", (8, 12), 2e-4, float("nan"), 1e-6,
-              is_transform=True, result=np.full((8, 12), 2.0))  # fmt: skip
-FAILED = Outcome(
-    "odd", "blur", "SciPy", (8, 12), float("nan"), float("nan"), 1e-6, error="no gears"
-)
-
+NAN = float("nan")
+GOOD = Outcome(
+    "python", "blur", "SciPy", (8, 12), first_seconds=1.5, seconds=0.5, peer_seconds=1e-3,
+    difference=1e-7, tolerance=1e-6, result=np.full((8, 12), 0.5),
+)  # fmt: skip
+BAD = Outcome(
+    "fast", "wavelet", "PyWavelets", (8, 12), first_seconds=0.12, seconds=2e-4, peer_seconds=0.02,
+    difference=NAN, tolerance=1e-6, is_transform=True, result=np.full((8, 12), 2.0),
+)  # fmt: skip
+FAILED = Outcome("odd", "blur", "SciPy", (8, 12), NAN, NAN, NAN, NAN, 1e-6, error="no gears")
 LACKING = dataclasses.replace(FAILED, lacking=True)
 
 
@@ -32,12 +35,21 @@ def shown(outcomes, width=80):
 
 
 def test_table_fits_eighty_columns():
-    text = shown([GOOD, BAD, FAILED, LACKING])
-    rows = [line.split() for line in text.splitlines()]
-    assert ["python", "blur", "12x8", "500", "ms", "192", "1.0e-07", "SciPy"] in rows
-    assert ["fast", "wavelet", "12x8", "200", "us", "480", "k", "nan", "PyWavelets"] in rows
-    assert ["odd", "blur", "12x8", "-", "-", "failed", "SciPy"] in rows
-    assert ["odd", "blur", "12x8", "-", "-", "lacking", "SciPy"] in rows
+    longest = dataclasses.replace(
+        GOOD, kernel="5x5 sharpening", first_seconds=0.123, seconds=1.23e-4, peer="PyWavelets",
+        peer_seconds=1.23e-4 / 123_456,
+    )  # fmt: skip
+    text = shown([GOOD, BAD, FAILED, LACKING, longest])
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "blur 1.5 s 500 ms SciPy 1 ms 1/500x 1.0e-07" in rows
+    assert "wavelet 120 ms 200 us PyWavelets 20 ms 100x nan" in rows
+    assert "blur - - SciPy - - failed" in rows
+    assert "blur - - SciPy - - lacking" in rows
+    assert "5x5 sharpening 123 ms 123 us PyWavelets 0.996 ns 1/120,000x 1.0e-07" in rows
+
+
+def test_heading():
+    assert report.heading("fast", "a card", [BAD]) == "on fast (a card), 12 x 8 pixels:"
 
 
 def test_complaints():
@@ -66,6 +78,8 @@ def test_json_is_strict():
     assert [r["agrees"] for r in read["results"]] == [True, False, False]
     assert [r["error"] for r in read["results"]] == [None, None, "no gears"]
     assert read["results"][1]["difference"] is None
+    assert read["results"][1]["speedup"] == pytest.approx(100)
+    assert read["results"][2]["speedup"] is None
     assert read["agrees"] is False
 
 
@@ -73,7 +87,9 @@ def test_json_is_strict():
 def test_picture(tmp_path, shape):
     path = tmp_path / "picture.png"
     result = np.random.default_rng(1).random(shape)
-    outcomes = [Outcome("python", name, "SciPy", shape, 1, 0, 1, result=result) for name in "abc"]
+    outcomes = [
+        dataclasses.replace(GOOD, kernel=name, shape=shape, result=result) for name in "abc"
+    ]
     report.draw(result, outcomes, path)
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -84,7 +100,7 @@ def test_picture(tmp_path, shape):
 
 def test_transform_is_drawn_as_relief():
     bands = np.block([[np.full((4, 6), 1.5), np.zeros((4, 6))], [np.zeros((4, 12))]])
-    made = report._shown(Outcome("a", "b", "c", (8, 12), 1, 0, 1, is_transform=True, result=bands))
+    made = report._shown(dataclasses.replace(BAD, result=bands))
     assert (made[:4, :6] == 0.75).all()
     assert (made[4:] == 0.5).all()
 
@@ -98,7 +114,11 @@ def test_seconds(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(12, "12"), (4.1e4, "41 k"), (2e6, "2 M"), (3.5e9, "3.5 G")]
-)
-def test_quantity(value, text):
-    assert report.quantity(value) == text
+    ("value", "text"),
+    [
+        (26.4, "26x"), (1234, "1,200x"), (3.26, "3.3x"), (1, "1x"), (0.667, "0.67x"),
+        (1 / 12_345, "1/12,000x"), (float("nan"), "-"), (0.0, "-"), (float("inf"), "-"),
+    ],
+)  # fmt: skip
+def test_times(value, text):
+    assert report.times(value) == text

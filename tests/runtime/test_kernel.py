@@ -116,7 +116,11 @@ def test_inspect_shows_what_the_back_end_compiles(fake: Any) -> None:
 def test_inspect_refuses_what_a_launch_refuses() -> None:
     a = np.zeros(4)
     for call, error, words in (
-        (lambda: blur.inspect(a, a, what="ptx"), ArgumentError, "shows 'ir', 'source'; not 'ptx'"),
+        (
+            lambda: blur.inspect(a, a, backend="python", what="ptx"),
+            ArgumentError,
+            "shows 'ir', 'source' on python:0; not 'ptx'",
+        ),
         (lambda: blur.inspect(a), ArgumentError, "lacks 'dst'"),
         (lambda: blur.inspect(a, [1]), ArgumentError, "is of type list"),
         (lambda: blur.inspect(a, a, block=0), kk.ConfigurationError, "at least 1"),
