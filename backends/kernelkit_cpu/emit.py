@@ -18,13 +18,14 @@ from kernelkit.analysis.pipeline import Analysis, analyse
 from kernelkit.analysis.ranges import never_negative
 from kernelkit.analysis.shape import Block, Shape
 from kernelkit.backend import Artifact
-from kernelkit.ir.nodes import Allocate, ArrayVar, Expr, Kernel, Print, Var, walk
+from kernelkit.ir.nodes import ArrayVar, Expr, Kernel, Print, Var, walk
 from kernelkit.ir.types import INT64
-from kernelkit_cpu.blocks import BlockWriter
-from kernelkit_cpu.control import TICKS, find_jumps
+from kernelkit_cpu import polling
+from kernelkit_cpu.blocks import write_block
 from kernelkit_cpu.expressions import evaluate
 from kernelkit_cpu.frame import ArrayPlace, Facts, Frame
 from kernelkit_cpu.interchange import interchange
+from kernelkit_cpu.jumps import find_jumps
 from kernelkit_cpu.llvm import function_attributes
 from kernelkit_cpu.lowering import Views, lower
 from kernelkit_cpu.operations import Operations
@@ -136,9 +137,7 @@ class _Emitter:
         self.signature.given += [("ptr", name, "") for name in ("%dynamic", "%scratch", "%record")]
 
     # ------------------------------------------------------------ functions
-    def write_blocks(
-        self, main: Version, inner: Version | None, interior: Interior | None
-    ) -> None:
+    def write_blocks(self, main: Version, inner: Version | None, interior: Interior | None) -> None:
         """The loop over the blocks of a chunk."""
         text = Text(self.module)
         slot = text.alloca("i64", hint="b")
@@ -160,9 +159,13 @@ class _Emitter:
         stop = text.let("load atomic i64, ptr %record monotonic, align 8")
         text.branch(text.let(f"icmp eq i64 {stop}, 0"), head, done)
         text.start(done)
-        self.finish(text, "blocks", [("i64", "%first"), ("i64", "%last"), ("i64", "%bg0"), ("i64", "%bg1")])
+        self.finish(
+            text, "blocks", [("i64", "%first"), ("i64", "%last"), ("i64", "%bg0"), ("i64", "%bg1")]
+        )
 
-    def finish(self, text: Text, name: str, more: Sequence[tuple[str, str]], extra: str = "") -> None:
+    def finish(
+        self, text: Text, name: str, more: Sequence[tuple[str, str]], extra: str = ""
+    ) -> None:
         text.finish()
         text.start("fault")
         text.finish()
@@ -178,9 +181,7 @@ class _Emitter:
         rest = text.let(f"udiv i64 {block}, %bg0")
         return [x, text.let(f"urem i64 {rest}, %bg1"), text.let(f"udiv i64 {rest}, %bg1")]
 
-    def write_both(
-        self, frame: Frame, main: Version, inner: Version, interior: Interior
-    ) -> None:
+    def write_both(self, frame: Frame, main: Version, inner: Version, interior: Interior) -> None:
         """The version for interior blocks in place, the one for the others in a function."""
         text = frame.text
         holds: Operand = "true"
@@ -212,12 +213,8 @@ class _Emitter:
         jumps = find_jumps(analysis.kernel, analysis.variability)
         plan = make_plan(analysis, jumps)
         storage = Storage(frame.text)
-        writer = BlockWriter(frame, plan, jumps, storage, cold=cold)
-        for stmt in walk(analysis.kernel.body):
-            if isinstance(stmt, Allocate):
-                writer.allocate(stmt)
-        with self.notes.cold(cold):
-            writer.write()
+        with frame.rarely(cold):
+            write_block(frame, plan, jumps, storage)
         self.scratch = max(self.scratch, storage.in_scratch)
 
     def frame(
@@ -236,8 +233,7 @@ class _Emitter:
             self.notes,
         )
         frame.block_number, frame.sites = block, self.sites
-        frame.ticks = text.alloca("i32", hint="ticks")
-        text.entry.append(f"  store i32 {TICKS}, ptr {frame.ticks}")
+        frame.ticks = polling.counter(text)
         for axis in AXES:
             frame.registers["blockIdx", axis] = uniform(INT64, (where[axis],))
             frame.registers["gridDim", axis] = uniform(INT64, (f"%gd{axis}",))

@@ -9,13 +9,12 @@ idle lanes hold is arbitrary, maybe poison, so masks are combined by `masked_and
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from kernelkit.analysis.pipeline import Analysis
 from kernelkit.analysis.webs import Web
-from kernelkit.errors import Span
 from kernelkit.ir.nodes import ArrayVar, Expr, Var
 from kernelkit.ir.types import DType
 from kernelkit_cpu.lowering import Views
@@ -58,6 +57,11 @@ class Facts:
     analysis: Analysis
     never_negative: frozenset[Expr] = frozenset()
     views: Views = field(default_factory=dict)
+    #: Webs that are read somewhere.
+    read: frozenset[Web] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.read = frozenset(self.analysis.webs.reads.values())
 
 
 @dataclass(slots=True, eq=False)
@@ -78,13 +82,15 @@ class Frame:
     arrays: dict[ArrayVar, ArrayPlace] = field(default_factory=dict)
     parameters: dict[Var, Value] = field(default_factory=dict)
     #: A counter (i32, in memory) of iterations until the next look for a cancelled launch.
-    ticks: Operand | None = None
+    ticks: Operand = ""
+    #: Whether the code being written rarely runs.
+    cold: bool = False
     #: Webs with one definition that is above all reads.
     values: dict[Web, Value] = field(default_factory=dict)
     slots: dict[Web, Slot] = field(default_factory=dict)
     #: The launch record.
     record: Operand = "%record"
-    #: Linear number of the block; of the first thread of this vector in its block is `first_thread`.
+    #: Linear number of the block.
     block_number: Operand = "%block"
     #: Each lane's thread: linear number in the block.
     thread_numbers: Value | None = None
@@ -94,7 +100,6 @@ class Frame:
     tail: Operand | None = None
     #: Lanes of this vector that have a thread which has not returned.
     alive: Callable[[], Operand] | None = None
-    span: Span | None = None
     #: Of webs that may be unassigned, in debug builds: masks (in memory) of lanes that assigned.
     assigned: dict[Web, Operand] = field(default_factory=dict)
     #: In debug builds: what threads before said to kk.uniform (in memory: a thread's number, -1 for
@@ -110,11 +115,24 @@ class Frame:
         return self.facts.analysis.kernel.options.debug
 
     def twin(self) -> Frame:
-        """A frame for another vector at the same place of the code; all its lanes run."""
+        """A frame for a vector, or another one, at the same place of the code; all its lanes run."""
         made = copy.copy(self)
-        made.registers, made.values, made.slots = dict(self.registers), {}, {}
+        made.registers, made.arrays = dict(self.registers), dict(self.arrays)
+        made.values, made.slots = {}, {}
         made.mask, made.certain, made.tail = None, True, None
         return made
+
+    def keeps(self, web: Web) -> bool:
+        """Whether assignments to a web are written: those that nobody reads are not."""
+        return web in self.facts.read or self.debug
+
+    @contextmanager
+    def rarely(self, cold: bool = True) -> Iterator[None]:
+        """Write code that rarely runs, for small size, and with no notes."""
+        kept, self.cold = self.cold, cold or self.cold
+        with self.notes.cold(cold):
+            yield
+        self.cold = kept
 
     # ------------------------------------------------------------ masks
     @property
@@ -202,7 +220,11 @@ class Frame:
         self.text.start(none)
 
     def choose(
-        self, condition: Operand, dtype: DType, then: Callable[[], Value], orelse: Callable[[], Value]
+        self,
+        condition: Operand,
+        dtype: DType,
+        then: Callable[[], Value],
+        orelse: Callable[[], Value],
     ) -> Value:
         """One of two values; only the chosen one is computed."""
         if condition in ("true", "false"):
@@ -333,6 +355,3 @@ class Frame:
         if slot.form is Form.LINEAR:
             return Value(dtype, Form.LINEAR, parts, slot.stride)
         return varying(dtype, parts) if lanes else uniform(dtype, parts)
-
-
-ArrayPlaces = Mapping[ArrayVar, ArrayPlace]

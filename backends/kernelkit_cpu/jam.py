@@ -29,8 +29,11 @@ from kernelkit.ir.nodes import (
     walk_expr,
 )
 from kernelkit_cpu import counters
-from kernelkit_cpu.control import UNROLLED, Writer, is_predicable, size
+from kernelkit_cpu.control import Writer, is_predicable
 from kernelkit_cpu.expressions import control
+from kernelkit_cpu.loops import UNROLLED, unrolling
+from kernelkit_cpu.polling import poll
+from kernelkit_cpu.sizes import size
 
 #: Vectors at once, by how many nodes their body may have: what they need must fit the registers.
 WIDTHS = ((4, 110), (2, 220))
@@ -152,14 +155,14 @@ class JamWriter:
         text.branch(counter.runs().operand, inside, end)
         text.start(inside)
         web = frame.facts.analysis.webs.definitions[stmt, stmt.target]
-        if web in first.read:
+        if frame.keeps(web):
             for writer in self.writers:
                 writer.frame.write(web, counter.value())
         self.body(stmt.body)
         trips = counter.trips
         if trips is None and any(isinstance(s, For) for s in walk(stmt.body)):
-            first.poll()
+            poll(frame)
         again = counter.more().operand
         counter.advance()
-        text.branch(again, inside, end, first.mark(trips is not None and trips <= UNROLLED))
+        text.branch(again, inside, end, unrolling(frame, trips is not None and trips <= UNROLLED))
         text.start(end)
