@@ -17,7 +17,7 @@ import numpy as np
 from kernelkit.backend import LaunchConfig
 from kernelkit.errors import InternalError, KernelError
 from kernelkit_cpu import pool, record
-from kernelkit_cpu.launch_code import LOST, WRONG
+from kernelkit_cpu.native_code import LOST, WRONG
 
 #: Plans that an executable keeps, one for each grid and size of dynamic shared memory.
 PLANS: Final = 64

@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from kernelkit.errors import ArgumentError, ConfigurationError
-from kernelkit_cpu import launch_code, pool_code
+from kernelkit_cpu import native_code
 
 VARIABLE: Final = "KERNELKIT_NUM_THREADS"
 MOST_THREADS: Final = 1024
@@ -130,7 +130,7 @@ class Native:
     def renew(self) -> None:
         """Go on with a new pool, as in a child that has none of the old one's threads."""
         if self.pool:
-            ctypes.c_int64.from_address(self.pool + 8 * pool_code.FORKED).value = 1
+            ctypes.c_int64.from_address(self.pool + 8 * native_code.FORKED).value = 1
         main = threading.main_thread().ident or 0
         pool = self._create(get_num_threads(), main)
         if not pool:
@@ -140,7 +140,7 @@ class Native:
 
     def renumber(self, threads: int) -> None:
         """Use so many threads from now on; they are created when they are wanted."""
-        ctypes.c_int64.from_address(self.pool + 8 * pool_code.THREADS).value = threads
+        ctypes.c_int64.from_address(self.pool + 8 * native_code.THREADS).value = threads
 
     def bind(self, plan: np.ndarray) -> Launch:
         """The function that launches a plan, which it keeps."""
@@ -168,12 +168,12 @@ def _load(cache: Cache | None) -> Any:
     from kernelkit_cpu.targets import host
 
     target = host()
-    text = pool_code.pool_text(target.triple.partition("-")[0]) + launch_code.launch_text()
+    text = native_code.native_text(target.triple.partition("-")[0])
 
     def make() -> bytes:
         return optimise_and_compile(text, target, 0)
 
-    for name in launch_code.PYTHON_FUNCTIONS:
+    for name in native_code.PYTHON_FUNCTIONS:
         function = getattr(ctypes.pythonapi, name)
         llvm.add_symbol(name, ctypes.cast(function, ctypes.c_void_p).value)
     return load_object(

@@ -1,98 +1,17 @@
-"""The native thread pool, in LLVM text.
+"""The threads of the pool and how they take blocks, in LLVM text.
 
-In: the kind of processor and what the platform's C library wants. Out: the text of functions that
-share blocks out over threads; `launch_code.py` calls them and is part of the same module.
-Holds: a launch has a slot of the pool. Threads join a slot by counting themselves into its state and
-look at the rest only if it was open then, so that one who comes late touches nothing of a launch that
-has ended, and a launch waits for those who joined alone. Pools and slots are never freed.
+In: `$NAME` stands for what native_code.py says. Out: TEXT: the clock, `work`, which runs blocks of a
+slot, the threads, and `create_pool`.
+Holds: threads join a slot by counting themselves into its state and look at the rest only if it was
+open then, so that one who comes late touches nothing of a launch that has ended. Pools and slots are
+never freed.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-import time
-from string import Template
 from typing import Final
 
-# ---------------------------------------------------------------- a pool, in 64-bit words
-#: Counts launches; threads without work watch it. A cache line (128 bytes on some) of its own.
-GENERATION: Final = 0
-SLEEPERS: Final = 16  # threads asleep, or about to be
-THREADS: Final = 17  # how many threads a launch may use, its caller among them
-CREATED: Final = 18  # threads of the pool
-CREATABLE: Final = 19  # as many as the system let us create
-MAIN: Final = 20  # the thread that handles Python's signals
-FORKED: Final = 21  # this is a copy in a forked child, where none of its threads are
-WAKING: Final = 22  # nanoseconds that it takes a caller to wake threads, as it was of late
-MUTEX: Final = 32
-WORK: Final = 48  # condition: there may be work
-DONE: Final = 64  # condition: a thread has left a slot whose launch waits
-SPARE: Final = 80  # scratch memory for the next launches
-SPARES: Final = 4
-SLOTS: Final = 96
-SLOT_COUNT: Final = 16
-
-# ---------------------------------------------------------------- a slot, the same way
-STATE: Final = 0  # threads that joined, and OPEN, and WAITING (the caller sleeps)
-CLAIMED: Final = 1
-NEXT: Final = 16  # the first block that nobody has taken
-SLOT_BLOCKS: Final = 32
-SLOT_KERNEL: Final = 33
-SLOT_RECORD: Final = 34
-SLOT_THREADS: Final = 35  # workers from this number on stay out: there is no scratch for them
-SLOT_RATE: Final = 36  # nanoseconds per block (a double) so far as known, else 0
-SLOT_TIME: Final = 37  # nanoseconds that the caller has run blocks
-SLOT_RUN: Final = 38  # how many blocks the caller has run
-SLOT_WORDS: Final = 48
-
-POOL_WORDS: Final = SLOTS + SLOT_COUNT * SLOT_WORDS
-
-#: Threads take chunks of at least and at most so many nanoseconds.
-LEAST_CHUNK, MOST_CHUNK = 3_000, 2_000_000
-#: How long threads look for work before they sleep, and callers for others to end.
-SPIN = 30_000
-#: How often callers look for signals, and for how long they sleep at most, which is a bit more.
-LOOK, NAP = 40_000_000, 50_000_000
-#: What waking threads may be thought to cost: more is the caller's being interrupted.
-MOST_WAKING: Final = 40_000
-STACK_BYTES: Final = 8 << 20
-
-#: How a thread that spins lets others of its core go first.
-_PAUSE: Final = {
-    "x86_64": ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()"),
-    "aarch64": ("declare void @llvm.aarch64.hint(i32)", "call void @llvm.aarch64.hint(i32 1)"),
-}
-_PAUSE["arm64"] = _PAUSE["aarch64"]
-
-#: Signals that a thread causes itself stay with it.
-_OWN_SIGNALS: Final = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP")
-
-
-def pool_text(architecture: str) -> str:
-    """The text for a processor, named as triples begin."""
-    declare_pause, pause = _PAUSE.get(architecture, ("", ""))
-    own = [getattr(signal, name) for name in _OWN_SIGNALS if hasattr(signal, name)]
-    return Template(_TEXT).substitute(
-        {name: value for name, value in globals().items() if name.isupper()},
-        DECLARE_PAUSE=declare_pause,
-        PAUSE=pause,
-        CLOCK=time.CLOCK_MONOTONIC,
-        SET_MASK=int(signal.SIG_SETMASK),
-        KEEP_OWN_SIGNALS="\n".join(
-            f"  %own{number} = call i32 @sigdelset(ptr %mask, i32 {int(number)})" for number in own
-        ),
-        DETACHED=2 if sys.platform == "darwin" else 1,
-        OPEN=1 << 32,
-        WAITING=1 << 33,
-        CLOSED_AND_WAITING=(1 << 33) + 1,
-        COUNT=(1 << 32) - 1,
-        NOT_OPEN=~(1 << 32),
-        NOT_WAITING=~(1 << 33),
-    )
-
-
-_TEXT: Final = """
+TEXT: Final = """
 declare i32 @pthread_mutex_init(ptr, ptr)
 declare i32 @pthread_mutex_lock(ptr)
 declare i32 @pthread_mutex_unlock(ptr)
@@ -116,6 +35,7 @@ declare void @free(ptr)
 declare i64 @llvm.smin.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.fptosi.sat.i64.f64(double)
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 $DECLARE_PAUSE
 
 ; ---------------------------------------------------------------- time
@@ -386,142 +306,6 @@ end:
   ret void
 }
 
-; ---------------------------------------------------------------- what callers do
-; A slot that no other launch has, or null.
-define internal ptr @claim(ptr %pool) {
-entry:
-  %slots = getelementptr i64, ptr %pool, i64 $SLOTS
-  br label %each
-each:
-  %i = phi i64 [0, %entry], [%i1, %next]
-  %at = mul i64 %i, $SLOT_WORDS
-  %slot = getelementptr i64, ptr %slots, i64 %at
-  %claimed.p = getelementptr i64, ptr %slot, i64 $CLAIMED
-  %claimed = load atomic i64, ptr %claimed.p monotonic, align 8
-  %free = icmp eq i64 %claimed, 0
-  br i1 %free, label %try, label %next
-try:
-  %swap = cmpxchg ptr %claimed.p, i64 0, i64 1 acq_rel monotonic
-  %got = extractvalue { i64, i1 } %swap, 1
-  br i1 %got, label %ours, label %next
-next:
-  %i1 = add i64 %i, 1
-  %more = icmp slt i64 %i1, $SLOT_COUNT
-  br i1 %more, label %each, label %none
-ours:
-  ret ptr %slot
-none:
-  ret ptr null
-}
-
-; Opens a slot that is filled, and sees to it that so many threads know.
-define internal void @open(ptr %pool, ptr %slot, i64 %wanted) {
-entry:
-  %waking.p = getelementptr i64, ptr %pool, i64 $WAKING
-  %mutex = getelementptr i64, ptr %pool, i64 $MUTEX
-  %work = getelementptr i64, ptr %pool, i64 $WORK
-  %sleepers.p = getelementptr i64, ptr %pool, i64 $SLEEPERS
-  %created.p = getelementptr i64, ptr %pool, i64 $CREATED
-  %s = atomicrmw add ptr %slot, i64 $OPEN release
-  %g = atomicrmw add ptr %pool, i64 1 seq_cst
-  %creatable.p = getelementptr i64, ptr %pool, i64 $CREATABLE
-  %creatable = load atomic i64, ptr %creatable.p monotonic, align 8
-  %workers = call i64 @llvm.smin.i64(i64 %wanted, i64 %creatable)
-  %created = load atomic i64, ptr %created.p monotonic, align 8
-  %lacking = icmp slt i64 %created, %workers
-  br i1 %lacking, label %create, label %rouse
-create:
-  %l = call i32 @pthread_mutex_lock(ptr %mutex)
-  call void @create_threads(ptr %pool, i64 %workers)
-  %u = call i32 @pthread_mutex_unlock(ptr %mutex)
-  br label %rouse
-rouse:
-  %sleepers = load atomic i64, ptr %sleepers.p seq_cst, align 8
-  %nobody = icmp eq i64 %sleepers, 0
-  br i1 %nobody, label %end, label %wake
-wake:
-  %start = call i64 @now()
-  %l2 = call i32 @pthread_mutex_lock(ptr %mutex)
-  %all = icmp sle i64 %sleepers, %wanted
-  br i1 %all, label %broadcast, label %some
-broadcast:
-  %b = call i32 @pthread_cond_broadcast(ptr %work)
-  br label %awake
-some:
-  %i = phi i64 [0, %wake], [%i1, %some]
-  %one = call i32 @pthread_cond_signal(ptr %work)
-  %i1 = add i64 %i, 1
-  %enough = icmp sge i64 %i1, %wanted
-  br i1 %enough, label %awake, label %some
-awake:
-  %u2 = call i32 @pthread_mutex_unlock(ptr %mutex)
-  %now = call i64 @now()
-  %spent = sub i64 %now, %start
-  %took = call i64 @llvm.smin.i64(i64 %spent, i64 $MOST_WAKING)
-  %usual = load atomic i64, ptr %waking.p monotonic, align 8
-  %more = sub i64 %took, %usual
-  %part = sdiv i64 %more, 8
-  %usually = add i64 %usual, %part
-  store atomic i64 %usually, ptr %waking.p monotonic, align 8
-  br label %end
-end:
-  ret void
-}
-
-; Closes a slot and waits for those who joined. False where they can never end.
-define internal i1 @close(ptr %pool, ptr %slot, ptr %record) {
-entry:
-  %until = alloca [2 x i64]
-  %mutex = getelementptr i64, ptr %pool, i64 $MUTEX
-  %done = getelementptr i64, ptr %pool, i64 $DONE
-  %forked.p = getelementptr i64, ptr %pool, i64 $FORKED
-  %state = atomicrmw and ptr %slot, i64 $NOT_OPEN acq_rel
-  %count = and i64 %state, $COUNT
-  %none = icmp eq i64 %count, 0
-  br i1 %none, label %ended, label %here
-here:
-  %forked = load atomic i64, ptr %forked.p monotonic, align 8
-  %alone = icmp ne i64 %forked, 0
-  br i1 %alone, label %lost, label %spin
-spin:
-  %met = call i1 @spin(ptr %slot, i64 $COUNT, i64 0, i1 true)
-  br i1 %met, label %ended, label %sleep
-sleep:
-  %l = call i32 @pthread_mutex_lock(ptr %mutex)
-  %w = atomicrmw or ptr %slot, i64 $WAITING acq_rel
-  %wall = call i64 @clock(i32 0)
-  %alarm = add i64 %wall, $NAP
-  %seconds = sdiv i64 %alarm, 1000000000
-  %rest = srem i64 %alarm, 1000000000
-  store i64 %seconds, ptr %until
-  %rest.p = getelementptr i64, ptr %until, i64 1
-  store i64 %rest, ptr %rest.p
-  br label %asleep
-asleep:
-  %state2 = load atomic i64, ptr %slot acquire, align 8
-  %count2 = and i64 %state2, $COUNT
-  %none2 = icmp eq i64 %count2, 0
-  br i1 %none2, label %wake, label %wait
-wait:
-  %failed = call i32 @pthread_cond_timedwait(ptr %done, ptr %mutex, ptr %until)
-  %told = icmp eq i32 %failed, 0
-  br i1 %told, label %asleep, label %wake
-wake:
-  %n = atomicrmw and ptr %slot, i64 $NOT_WAITING acq_rel
-  %u = call i32 @pthread_mutex_unlock(ptr %mutex)
-  %count3 = and i64 %n, $COUNT
-  %none3 = icmp eq i64 %count3, 0
-  br i1 %none3, label %ended, label %look
-look:
-  %now = call i64 @now()
-  call void @look_if_due(ptr %record, i64 %now)
-  br label %here
-ended:
-  ret i1 true
-lost:
-  ret i1 false
-}
-
 ; ---------------------------------------------------------------- the pool itself
 ; A new pool, or null.
 define ptr @create_pool(i64 %threads, i64 %main) {
@@ -550,5 +334,4 @@ fill:
 none:
   ret ptr null
 }
-declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """

@@ -19,7 +19,7 @@ import pytest
 
 from kernelkit.backend import LaunchConfig
 from kernelkit.errors import ArgumentError, ConfigurationError
-from kernelkit_cpu import pool, pool_code
+from kernelkit_cpu import native_code, pool
 from kernelkit_cpu.launch import CpuExecutable
 
 Make = Callable[..., CpuExecutable]
@@ -241,7 +241,7 @@ def test_idle_threads_use_no_processor(executable: Make) -> None:
     address = pool.native().pool
     words = (ctypes.c_int64 * 64).from_address(address)
     deadline = time.monotonic() + 30
-    while words[pool_code.SLEEPERS] < words[pool_code.CREATED]:
+    while words[native_code.SLEEPERS] < words[native_code.CREATED]:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     before = time.process_time()
