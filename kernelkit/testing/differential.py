@@ -40,6 +40,8 @@ PROGRAMS: Final[dict[str, Callable[[int], GeneratedKernel]]] = {
 }
 #: A case that takes so many seconds hangs.
 PATIENCE: Final = 180.0
+#: LLVM's memory of what it compiled grows, so a worker process ends after so many kernels.
+SERVICE: Final = 400
 _BUILDS: Final = {"no": (False,), "yes": (True,), "both": (False, True)}
 
 
@@ -117,11 +119,14 @@ def results(program: str, seed: int, cases: Sequence[Case]) -> Iterator[Result |
 
 
 def _expected(kernel: GeneratedKernel, debug: bool) -> tuple[Any, ...]:
-    """What the reference gives. What it refuses is no kernel that the generator should make."""
+    """What the reference gives. What it refuses is no kernel that a generator should make."""
     try:
-        return outcome(kernel, REFERENCE, debug)
+        found = outcome(kernel, REFERENCE, debug)
     except Exception as error:
         raise RuntimeError(f"on the reference, {type(error).__name__}: {error}") from error
+    if found[0] is kk.StepBudgetError:
+        raise RuntimeError(f"on the reference, {found[2]}")
+    return found
 
 
 # ---------------------------------------------------------------- many kernels
@@ -153,11 +158,13 @@ class _Worker:
         theirs.close()
         back.close()
         self.left: list[Case] = []
+        self.served = 0
         self.current: Case | None = None
         self.since = time.monotonic()
 
     def give(self, group: list[Case]) -> None:
         self.left, self.current, self.since = list(group), None, time.monotonic()
+        self.served += 1
         self.orders.send(group)
 
     def take(self) -> Result | None:
@@ -195,7 +202,10 @@ def run(
     waiting: list[list[Case]] = []
     try:
         while True:
-            for worker in workers:
+            for at, worker in enumerate(workers):
+                if not worker.left and worker.served >= SERVICE:
+                    worker.end()
+                    workers[at] = worker = _Worker()
                 if not worker.left and time.monotonic() < until:
                     group = waiting.pop() if waiting else next(groups, [])
                     if group:

@@ -38,6 +38,7 @@ class Name:
     text: str
     dtype: str
     block: bool
+    writable: bool = True
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _value(f: Flow, name: Name) -> str:
 # ---------------------------------------------------------------- statements
 def _assign(f: Flow) -> None:
     c = f.choices
-    names = [n for n in f.names if not n.block or f.place.block]
+    names = [n for n in f.names if n.writable and (not n.block or f.place.block)]
     if not names:
         return f.emit("pass")
     name = c.pick(names)
@@ -220,7 +221,7 @@ def _for(f: Flow) -> None:
             f.emit(f"{count} += 1")
             f.emit(f"if {count} > {trips}:")
             f.emit("    break")
-        f.names.append(Name(k, "int64", f.place.block))
+        f.names.append(Name(k, "int64", f.place.block, writable=False))
         body(f)
         f.names.pop()
     _else(f, together)
@@ -284,16 +285,10 @@ def _while(f: Flow) -> None:
             word = "break" if f.place.function or c.chance(60) else "return"
             f.emit(f"if {n} > {trips}:")
             f.emit(f"    {word}")
-        f.names.append(Name(n, "int64", f.place.block))
+        f.names.append(Name(n, "int64", f.place.block, writable=False))
         body(f)
         f.names.pop()
-        _forget(f, n)
     _else(f, block)
-
-
-def _forget(f: Flow, text: str) -> None:
-    """The counter of a while loop is not assigned by anything else."""
-    f.names = [n for n in f.names if n.text != text]
 
 
 def _jump(f: Flow) -> None:
@@ -323,7 +318,7 @@ def _store(f: Flow, indent: str = "") -> None:
 
 
 def _call(f: Flow) -> None:
-    names = [n for n in f.names if not n.block and n.dtype in INTEGERS]
+    names = [n for n in f.names if n.writable and not n.block and n.dtype in INTEGERS]
     if not (names and f.functions) or f.place.function:
         return _assign(f)
     name, function = f.choices.pick(names), f.choices.pick(f.functions)
@@ -337,7 +332,7 @@ def _barrier(f: Flow) -> None:
     c = f.choices
     if not f.place.block or f.place.function:
         return _assign(f)
-    takers = [n for n in f.names if n.dtype in INTEGERS]
+    takers = [n for n in f.names if n.writable and n.dtype in INTEGERS]
     block_takers = [n for n in takers if n.block]
     if block_takers and c.chance(40):
         name = c.pick(block_takers)
@@ -360,7 +355,9 @@ def _barrier(f: Flow) -> None:
 def _warp(f: Flow) -> None:
     """All lanes of a warp together: where all threads of the block are."""
     c = f.choices
-    names = [n for n in f.names if not n.block and n.dtype in ("int64", "int32", "uint32")]
+    names = [
+        n for n in f.names if n.writable and not n.block and n.dtype in ("int64", "int32", "uint32")
+    ]
     if not (f.warps and f.place.block and names) or f.place.function:
         return _assign(f)
     name = c.pick(names)
@@ -388,7 +385,7 @@ def _local(f: Flow) -> None:
 
 
 def _view(f: Flow) -> None:
-    names = [n for n in f.names if not n.block and n.dtype in INTEGERS]
+    names = [n for n in f.names if n.writable and not n.block and n.dtype in INTEGERS]
     if not names or f.place.function:
         return _assign(f)
     row, name = f.fresh("row"), f.choices.pick(names)

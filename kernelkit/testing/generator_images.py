@@ -138,9 +138,9 @@ def _borders(g: Image) -> tuple[str, str]:
     pair = (both, both) if c.chance(70) else (c.pick(allowed), c.pick(allowed))
     if unsigned:
         # Below 0 it wraps around to what is far outside; `%` would not come back to the same place.
-        pair = tuple("skip" if b == "wrap" else b for b in pair)  # type: ignore[assignment]
+        pair = ("skip" if pair[0] == "wrap" else pair[0], "skip" if pair[1] == "wrap" else pair[1])
     # One image has one margin.
-    return ("margin", "margin") if "margin" in pair else pair  # type: ignore[return-value]
+    return ("margin", "margin") if "margin" in pair else pair
 
 
 def _read(g: Image, borders: tuple[str, str], dx: str, dy: str, weight: str) -> None:
@@ -200,10 +200,10 @@ def _loops(g: Image, borders: tuple[str, str]) -> None:
     g.parameters.append(("r", str(r)))
     g.emit("changed = 0")
     if form == 4:
-        for dx, dy in ((0, 0), (r, 0), (-r, 1), (1, -r))[: 1 + c.below(4)]:
+        for at, row in ((0, 0), (r, 0), (-r, 1), (1, -r))[: 1 + c.below(4)]:
             g.emit("for once in range(1):")
             g.indent += 1
-            _read(g, borders, str(dx), str(dy), weight)
+            _read(g, borders, str(at), str(row), weight)
             g.indent -= 1
         return
     bounds = f"-{r}, {r + 1}" if form < 2 else "-r, r + 1"
