@@ -190,7 +190,7 @@ def _loops(g: Image, borders: tuple[str, str]) -> None:
     c, r = g.choices, g.radius
     form = c.below(5)
     weight = (
-        c.pick(("* 3", "", "* k[1]"))
+        c.pick(("* 3", "", "* k[0]"))
         if form == 4
         else c.pick(("* k[dx + r]", "* 3", "", f"* k[dx + {r}]"))
     )
