@@ -250,12 +250,9 @@ def _bounds(f: Flow, block: bool, trips: int) -> tuple[str, bool]:
             step = c.pick((1, -1, 2**62, -(2**62), 2**63 - 1, -(2**63), 2**40, 3))
             return f"{start}, {stop}, {step}", True
         case _:
-            start, stop, step = (
-                c.pick(_BIG),
-                c.pick(_BIG),
-                f"{some} + {'x' if f.place.function else 'p'} * 0",
-            )
-            return f"np.int64({some}) + ({start}), ({stop}) - np.int64({some}), {step}", True
+            start, stop, nothing = c.pick(_BIG), c.pick(_BIG), "x" if f.place.function else "p"
+            first, last = f"np.int64({some}) + ({start})", f"({stop}) - np.int64({some})"
+            return f"{first}, {last}, ({some}) + {nothing} * 0 | 1", True
 
 
 def _else(f: Flow, block: bool) -> None:
