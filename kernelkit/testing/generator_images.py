@@ -200,14 +200,15 @@ def _loops(g: Image, borders: tuple[str, str]) -> None:
     g.parameters.append(("r", str(r)))
     g.emit("changed = 0")
     if form == 4:
-        for at, row in ((0, 0), (r, 0), (-r, 1), (1, -r))[: 1 + c.below(4)]:
+        one = min(r, 1)
+        for at, row in ((0, 0), (r, 0), (-r, one), (one, -r))[: 1 + c.below(4)]:
             g.emit("for once in range(1):")
             g.indent += 1
             _read(g, borders, str(at), str(row), weight)
             g.indent -= 1
         return
     bounds = f"-{r}, {r + 1}" if form < 2 else "-r, r + 1"
-    rows = bounds if c.chance(60) else f"0, {c.pick((1, 2))}"
+    rows = bounds if c.chance(60) else f"0, {1 + min(r, c.below(2))}"
     g.emit(f"for dy in range({rows}):")
     g.indent += 1
     g.emit(f"for dx in range({bounds}):")
