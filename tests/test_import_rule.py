@@ -19,11 +19,12 @@ ORDER = (
     "ir.types", "ir.nodes",
     "ir.scalar_values", "ir.scalar_math", "ir.scalar_functions", "ir.scalar",
     "ir.printer", "ir.verify_expressions", "ir.verify",
-    "frontend.source", "frontend.builtins", "frontend.promotion", "frontend", "frontend.parser",
+    "frontend.source", "frontend.builtins", "mathlib",
+    "frontend.promotion", "frontend", "frontend.parser",
     "analysis", "analysis.pipeline",
     "emit",
     "backend", "registry", "runtime", "api", "kernelkit",
-    "mathlib", "wavelets", "ndimage", "nn",
+    "wavelets", "ndimage", "nn",
     "testing", "conformance", "bench", "demo", "inspection", "cli", "__main__",
 )  # fmt: skip
 

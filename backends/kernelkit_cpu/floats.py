@@ -12,14 +12,12 @@ from typing import Final
 from kernelkit.ir.types import DType
 from kernelkit_cpu.halves import narrow, widen
 from kernelkit_cpu.instructions import Code, same_bits
-from kernelkit_cpu.powers import float_power
 from kernelkit_cpu.remainders import floordiv, mod
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import register
 
 _TABLE: Final[dict[str, Callable[[Code, str, Operand, Operand], Operand]]] = {
     "add": Code.fadd, "sub": Code.fsub, "mul": Code.fmul, "floordiv": floordiv, "mod": mod,
-    "pow": float_power,
 }  # fmt: skip
 _PREDICATES: Final = {
     "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"

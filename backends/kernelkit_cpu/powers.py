@@ -1,23 +1,16 @@
-"""x ** n: integers by squarings, floats by libm but for constant exponents that need no more than a
-few multiplications.
+"""x ** n of integers, by squarings.
 
-Holds: integers wrap, and to a negative power are 0; the short ways of floats are correctly rounded,
-or nearly so where float32 computes in float64.
+Holds: they wrap, and to a negative power are 0.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
 from kernelkit.ir.types import DType
-from kernelkit_cpu import libm
-from kernelkit_cpu.instructions import Code, constant, float_constant
+from kernelkit_cpu.instructions import Code, constant
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import register
 
 
-# ---------------------------------------------------------------- integers
 def integer_power(code: Code, dtype: DType, a: Operand, b: Operand) -> Operand:
     kind, exponent = register(dtype), constant(b)
     if exponent is None:
@@ -67,35 +60,3 @@ def _squarings(code: Code, dtype: DType) -> None:
     text.jump(test)
     text.start(end)
     text.finish(f"ret {full} {text.load(full, result)}")
-
-
-# ---------------------------------------------------------------- floats
-#: Up to here, products in float64 err by less than shows in float32, and overflow where that does.
-_SHORT: Final = 8
-
-
-def float_power(code: Code, kind: str, a: Operand, b: Operand) -> Operand:
-    exponent = float_constant(b)
-    if exponent is None:
-        return libm.call(code, "pow", kind, a, b)
-    if exponent == 0.5:
-        return _square_root(code, kind, a)
-    if exponent in (-1.0, 0.0, 1.0, 2.0):
-        return _small_power(code, kind, a, int(exponent))
-    if kind == "float" and exponent.is_integer() and abs(exponent) <= _SHORT:
-        wide = code.convert("fpext", kind, a, "double")
-        return code.convert("fptrunc", "double", _small_power(code, "double", wide, int(exponent)),
-                            kind)  # fmt: skip
-    return libm.call(code, "pow", kind, a, b)
-
-
-def _small_power(code: Code, kind: str, a: Operand, exponent: int) -> Operand:
-    found = _unrolled(code, "fmul", kind, a, abs(exponent))
-    return found if exponent >= 0 else code.op("fdiv", kind, code.number(kind, 1.0), found)
-
-
-def _square_root(code: Code, kind: str, a: Operand) -> Operand:
-    """As a power it is infinite for an infinity of either sign, and 0 for -0."""
-    root = code.op("fadd", kind, code.intrinsic("sqrt", kind, a), code.number(kind, 0.0))
-    infinite = code.fcmp("oeq", kind, a, code.number(kind, -math.inf))
-    return code.select(kind, infinite, code.number(kind, math.inf), root)

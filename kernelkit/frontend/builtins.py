@@ -374,7 +374,7 @@ def float_as_int(x: Any, /) -> int:
 
 
 @_device()
-def int_as_float(x: int, /) -> Any:
+def int_as_float(x: Any, /) -> Any:
     """The float32 that has the bits of an int32."""
     _outside("int_as_float")
 
@@ -386,7 +386,7 @@ def double_as_longlong(x: Any, /) -> int:
 
 
 @_device()
-def longlong_as_double(x: int, /) -> Any:
+def longlong_as_double(x: Any, /) -> Any:
     """The float64 that has the bits of an int64."""
     _outside("longlong_as_double")
 

@@ -113,6 +113,8 @@ class Context:
         #: (prefix, line of a loop) -> names that the loop's body binds to something else.
         self.rebound = rebound
         self.changed = False
+        #: Whether a name takes another type than some of what was emitted says.
+        self.widened = False
         self.diagnostics: list[Diagnostic] = []
         self.unknown: list[Diagnostic] = []
         self.captures: dict[tuple[int, str], Capture] = {}
@@ -246,7 +248,7 @@ class Context:
             )  # fmt: skip
         if joined != old.type or declared:
             self.joins[key] = Join(joined, span, declared)
-            self.changed = True
+            self.changed = self.widened = True
 
     def var(self, key: str) -> Var:
         """The variable of a name whose type is known."""

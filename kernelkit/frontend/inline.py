@@ -10,13 +10,12 @@ from __future__ import annotations
 import ast
 import inspect
 import types
-from collections import Counter
 from collections.abc import Mapping
-from functools import cache
 
 from kernelkit.errors import CompileError, SourceError
 from kernelkit.frontend import names
 from kernelkit.frontend.context import Context, Frame, Function, assigned_names
+from kernelkit.frontend.scope import function_state
 from kernelkit.frontend.source import SourceFunction, read_source
 from kernelkit.frontend.values import (
     UNKNOWN,
@@ -30,25 +29,6 @@ from kernelkit.frontend.values import (
     VarBinding,
 )
 from kernelkit.ir.nodes import Scope
-
-
-def function_state(source: SourceFunction, prefix: str) -> Function:
-    """A fresh Function: which names are its own, which of them are assigned once."""
-    return Function(source, prefix, *_own_names(source))
-
-
-@cache
-def _own_names(source: SourceFunction) -> tuple[frozenset[str], frozenset[str]]:
-    counts = Counter(assigned_names(source.tree.body))
-    counters = {
-        name
-        for loop in ast.walk(source.tree)
-        if isinstance(loop, ast.For)
-        for name in assigned_names([ast.Assign([loop.target], ast.Constant(0))])
-    }
-    parameters = set(source.signature.parameters)
-    once = {name for name, count in counts.items() if count == 1} - counters - parameters
-    return frozenset({*counts, *parameters}), frozenset(once)
 
 
 def call_function(

@@ -9,17 +9,20 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from kernelkit.errors import Span
 from kernelkit.frontend.context import Context
+from kernelkit.frontend.folding import folded, folded_cast
+from kernelkit.frontend.mathematics import power, written_out
 from kernelkit.frontend.promotion import DEFAULT, PromotionError, ScalarType, promote
 from kernelkit.frontend.values import Scalar
 from kernelkit.ir import scalar
 from kernelkit.ir.nodes import Binary, Cast, Compare, Constant, Expr, Intrinsic, Logical, Unary
 from kernelkit.ir.types import BOOL, FLOAT64, INT64, UINT64, DType, from_numpy
+from kernelkit.mathlib import FUNCTIONS as MATHLIB
 
 Where = ast.AST | Span
 SYMBOLS: Final = {
@@ -55,23 +58,6 @@ def number(ctx: Context, value: object, where: Where) -> Scalar | None:
     return None
 
 
-def represent(constant: Constant) -> Any:
-    """A constant's value as the scalar table has it."""
-    kind = constant.type.kind
-    if kind in "fc":
-        with np.errstate(all="ignore"):
-            return constant.type.numpy.type(constant.value)
-    return constant.value
-
-
-def _folded(op: str, dtype: DType, operands: list[Expr], span: Span) -> Constant | None:
-    if not all(isinstance(e, Constant) for e in operands):
-        return None
-    values = [represent(e) for e in operands if isinstance(e, Constant)]
-    result = scalar.evaluate(op, tuple(e.type for e in operands), *values)
-    return Constant(span, dtype, scalar.to_constant(result))
-
-
 # ---------------------------------------------------------------- casts
 def cast(ctx: Context, value: Scalar, dtype: DType, where: Where) -> Expr:
     """The value in a type. A literal must fit; complex does not become real."""
@@ -85,8 +71,7 @@ def cast(ctx: Context, value: Scalar, dtype: DType, where: Where) -> Expr:
             where, f"{expr.type} does not become {dtype}: take its .real, its .imag or its abs()"
         )
     if isinstance(expr, Constant):
-        result = scalar.cast(expr.type, dtype, represent(expr))
-        return Constant(span, dtype, scalar.to_constant(result))
+        return folded_cast(expr, dtype, span)
     return Cast(span, dtype, expr)
 
 
@@ -116,9 +101,7 @@ def _typed_literal(ctx: Context, literal: Constant, dtype: DType) -> Constant:
     if dtype.kind in "fc":
         with np.errstate(all="ignore"):
             return Constant(span, dtype, dtype.numpy.type(value).item())
-    return Constant(
-        span, dtype, scalar.to_constant(scalar.cast(literal.type, dtype, represent(literal)))
-    )
+    return folded_cast(literal, dtype, span)
 
 
 def settle(ctx: Context, value: Scalar, where: Where) -> Expr:
@@ -164,11 +147,14 @@ def binary(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) -> 
         exponent = right.constant
         if isinstance(exponent, int) and exponent < 0:
             ctx.fail(where, "an integer to a negative power is no integer; write float(x) ** -1")
+    if op == "pow" and met.dtype.is_float:
+        a, b = cast(ctx, left, met.dtype, where), cast(ctx, right, met.dtype, where)
+        return Scalar(power(ctx, a, b, span), met.weak)
     result = scalar.result_type(op, met.dtype, met.dtype)
     if result is None:
         ctx.fail(where, _undefined(op, met.dtype))
     a, b = cast(ctx, left, met.dtype, where), cast(ctx, right, met.dtype, where)
-    expr = _folded(op, result, [a, b], span) or Binary(span, result, op, a, b)
+    expr = folded(op, result, [a, b], span) or Binary(span, result, op, a, b)
     return Scalar(expr, met.weak)
 
 
@@ -198,7 +184,7 @@ def unary(ctx: Context, op: str, value: Scalar, where: Where) -> Scalar:
     if result is None:
         ctx.fail(where, _undefined(op, value.expr.type))
     a = settle(ctx, value, where)
-    return Scalar(_folded(op, result, [a], span) or Unary(span, result, op, a), value.weak)
+    return Scalar(folded(op, result, [a], span) or Unary(span, result, op, a), value.weak)
 
 
 def _literal(
@@ -236,7 +222,7 @@ def compare(ctx: Context, op: str, left: Scalar, right: Scalar, where: Where) ->
     if met.weak and met.dtype == INT64 and a is not None and b is not None:
         return Constant(span, BOOL, bool(getattr(operator, op)(a, b)))
     x, y = cast(ctx, left, met.dtype, where), cast(ctx, right, met.dtype, where)
-    return _folded(op, BOOL, [x, y], span) or Compare(span, BOOL, op, x, y)
+    return folded(op, BOOL, [x, y], span) or Compare(span, BOOL, op, x, y)
 
 
 def truth(ctx: Context, value: Scalar, where: Where) -> Expr:
@@ -284,12 +270,14 @@ _TAKES: Final = {
 
 
 def apply(ctx: Context, function: str, args: list[Expr], where: Where) -> Expr:
-    """An intrinsic on operands that have their types."""
+    """A function on operands that have their types."""
     span = ctx.span(where)
+    if function in MATHLIB and args[0].type.is_float:
+        return written_out(ctx, function, args, span)
     result = scalar.result_type(function, *(a.type for a in args))
     if result is None:
         types = ", ".join(str(a.type) for a in args)
         hint = _TAKES.get(function, "it takes real numbers")
         ctx.fail(where, f"{function} is not defined for ({types}); {hint}")
-    constant = None if function == "uniform" else _folded(function, result, args, span)
+    constant = None if function == "uniform" else folded(function, result, args, span)
     return constant or Intrinsic(span, result, function, tuple(args))

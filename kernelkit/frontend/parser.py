@@ -27,8 +27,8 @@ from kernelkit.frontend import (
 from kernelkit.frontend import names as _names
 from kernelkit.frontend.arguments import ArgType, ScalarArg, StaticArg, TupleArg
 from kernelkit.frontend.context import Context, Join, Refused, assigned_names
-from kernelkit.frontend.inline import function_state
 from kernelkit.frontend.promotion import ScalarType
+from kernelkit.frontend.scope import function_state
 from kernelkit.frontend.source import SourceFunction
 from kernelkit.frontend.values import (
     UNKNOWN,

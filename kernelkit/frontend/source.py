@@ -13,7 +13,7 @@ import inspect
 import linecache
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 

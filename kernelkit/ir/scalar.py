@@ -31,7 +31,7 @@ from kernelkit.ir.scalar_values import VALUES, Value, float32_of_wide
 from kernelkit.ir.types import DType
 
 __all__ = [
-    "BINARY", "COMPARE", "FUNCTIONS", "NAMESPACE", "POW_ULP", "UNARY", "Function", "can_cast",
+    "BINARY", "COMPARE", "FUNCTIONS", "NAMESPACE", "UNARY", "Function", "can_cast",
     "cast", "cast_expression", "evaluate", "expression", "from_constant", "literal", "result_type",
     "to_constant",
 ]  # fmt: skip
@@ -39,8 +39,6 @@ __all__ = [
 UNARY: Final = tuple(UNARY_KINDS)
 BINARY: Final = tuple(BINARY_KINDS)
 COMPARE: Final = tuple(COMPARE_KINDS)
-#: The bound for `pow` on floats, as Function.ulp.
-POW_ULP: Final = 1.0
 #: What expressions may name. Treat it as read-only: copy it into a module's globals.
 NAMESPACE: Final[dict[str, object]] = VALUES | MATH
 
@@ -113,7 +111,7 @@ def _binary(op: str, dtype: DType, a: str, b: str) -> str:
         return f"_k_{op}({a}, {b})"
     if dtype.is_integer:
         return _integer(op, dtype, a, b)
-    if (dtype.is_complex and op in ("mul", "truediv")) or op == "pow":
+    if dtype.is_complex and op in ("mul", "truediv"):
         return _call(op, dtype, a, b)
     return f"({a} {_SYMBOLS[op]} {b})"
 

@@ -42,31 +42,19 @@ def _gamma(x: float) -> float:
     return math.nan if at_pole else math.copysign(math.inf, x)
 
 
-def _power(a: float, b: float) -> float:
-    return float(np.float64(a) ** np.float64(b))
-
-
 #: name -> a function of doubles, and what stands where it raises.
 _UNARY: dict[str, tuple[Callable[[float], float], Special]] = {
     "sqrt": (math.sqrt, _nan),
     "rsqrt": (lambda x: 1 / math.sqrt(x), lambda x: _nan() if x < 0 else _signed_inf(x)),
     "cbrt": (math.cbrt, _nan),
-    "exp": (math.exp, _inf),
-    "exp2": (math.exp2, _inf),
     "expm1": (math.expm1, _inf),
-    "log": (math.log, _pole_at(0)),
-    "log2": (math.log2, _pole_at(0)),
     "log10": (math.log10, _pole_at(0)),
     "log1p": (math.log1p, _pole_at(-1)),
-    "sin": (math.sin, _nan),
-    "cos": (math.cos, _nan),
-    "tan": (math.tan, _nan),
     "asin": (math.asin, _nan),
     "acos": (math.acos, _nan),
     "atan": (math.atan, _nan),
     "sinh": (math.sinh, _signed_inf),
     "cosh": (math.cosh, _inf),
-    "tanh": (math.tanh, _nan),
     "asinh": (math.asinh, _nan),
     "acosh": (math.acosh, _nan),
     "atanh": (math.atanh, lambda x: _signed_inf(x) if abs(x) == 1 else math.nan),
@@ -88,7 +76,6 @@ _BINARY: dict[str, tuple[Callable[..., float], Special]] = {
     "copysign": (math.copysign, _nan),
     "hypot": (math.hypot, _inf),
     "ldexp": (math.ldexp, _signed_inf),
-    "pow": (math.pow, _power),
 }
 
 #: Rounding to an integer; raises for infinities and NaN, which stay as they are.

@@ -64,7 +64,7 @@ def few(dtype: DType, count: int) -> list[Any]:
     [
         ("neg", "iufc"), ("invert", "iu"), ("not", "b"), ("abs", "iufc"),
         ("add", "iufc"), ("sub", "iufc"), ("mul", "iufc"), ("truediv", "fc"),
-        ("floordiv", "iuf"), ("mod", "iuf"), ("pow", "iuf"), ("min", "iuf"), ("max", "iuf"),
+        ("floordiv", "iuf"), ("mod", "iuf"), ("pow", "iu"), ("min", "iuf"), ("max", "iuf"),
         ("and", "biu"), ("or", "biu"), ("xor", "biu"), ("shl", "iu"), ("shr", "iu"),
         ("lt", "biuf"), ("le", "biuf"), ("gt", "biuf"), ("ge", "biuf"), ("eq", "biufc"),
         ("ne", "biufc"),
@@ -268,9 +268,9 @@ def test_neither_warns_nor_raises_under_strict_settings() -> None:
     with np.errstate(all="raise"):
         assert np.isinf(scalar.evaluate("truediv", (FLOAT32, FLOAT32), 1.0, 0.0))
         assert np.isinf(scalar.cast(FLOAT64, FLOAT16, 1e300))
-        assert np.isnan(scalar.evaluate("log", (FLOAT64,), -1.0))
+        assert np.isnan(scalar.evaluate("log10", (FLOAT64,), -1.0))
 
 
 def test_results_pickle_as_what_they_are() -> None:
-    value = scalar.evaluate("exp", (FLOAT16,), 1.0)
+    value = scalar.evaluate("expm1", (FLOAT16,), 1.0)
     assert type(pickle.loads(pickle.dumps(value))) is np.float16

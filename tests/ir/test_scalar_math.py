@@ -29,28 +29,19 @@ def samples(dtype: DType, count: int = 1000) -> Array:
 
 
 # ---------------------------------------------------------------- functions with a bound
-def power(x: Array, y: Array) -> Array:
-    """Some powl take exponents from 2**63 on for odd; with a base of 0 or infinity the double one
-    is exact."""
-    edge = (x == 0) | np.isinf(x)
-    return np.where(edge, np.power(x.astype(np.float64), y.astype(np.float64)), np.power(x, y))
-
-
 BOUNDED: dict[str, Callable[..., Array]] = {
     "rsqrt": lambda x: 1 / np.sqrt(x), "cbrt": np.cbrt,
-    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
-    "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
-    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "expm1": np.expm1, "log10": np.log10, "log1p": np.log1p,
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "sinh": np.sinh, "cosh": np.cosh,
     "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
     "degrees": lambda x: x * (180 / PI), "radians": lambda x: x * (PI / 180),
-    "atan2": np.arctan2, "hypot": np.hypot, "pow": power,
+    "atan2": np.arctan2, "hypot": np.hypot,
 }  # fmt: skip
 
 
 def bound(name: str) -> float:
-    found = scalar.POW_ULP if name == "pow" else scalar.FUNCTIONS[name].ulp
+    found = scalar.FUNCTIONS[name].ulp
     assert found is not None
     return found
 
@@ -75,8 +66,7 @@ def ulps(found: Array, exact: Array) -> Array:
 def everyday(name: str, dtype: DType, count: int) -> Array:
     """Values where the function is neither flat nor NaN."""
     low, high = {
-        "exp": (-100, 88), "exp2": (-140, 128), "expm1": (-5, 80), "sinh": (-88, 88),
-        "cosh": (-88, 88), "tanh": (-9, 9), "asin": (-1, 1), "acos": (-1, 1), "atanh": (-1, 1),
+        "expm1": (-5, 80), "sinh": (-88, 88), "cosh": (-88, 88), "asin": (-1, 1), "acos": (-1, 1), "atanh": (-1, 1),
         "log1p": (-1, 3), "acosh": (1, 50),
     }.get(name, (0 if name.startswith(("log", "rsqrt")) else -100, 100))  # fmt: skip
     return np.random.default_rng(11).uniform(low, high, count).astype(dtype.numpy)
@@ -85,7 +75,7 @@ def everyday(name: str, dtype: DType, count: int) -> Array:
 @in_floats
 @pytest.mark.parametrize("name", BOUNDED)
 def test_bounded_function(name: str, dtype: DType) -> None:
-    if name in ("atan2", "hypot", "pow"):
+    if name in ("atan2", "hypot"):
         rng = np.random.default_rng(13)
         more = [rng.lognormal(0, 2, 3000).astype(dtype.numpy) for _ in range(2)]
         arrays = [np.concatenate([a, b]) for a, b in zip(pairs(dtype, 3000), more, strict=True)]
@@ -238,21 +228,13 @@ INF, NAN = math.inf, math.nan
 EDGES: dict[str, list[tuple[float, float]]] = {
     "sqrt": [(-0.0, -0.0), (-1, NAN), (-INF, NAN), (INF, INF)],
     "rsqrt": [(0.0, INF), (-0.0, -INF), (-1, NAN), (-INF, NAN), (INF, 0.0)],
-    "exp": [(INF, INF), (-INF, 0.0), (60000, INF), (-60000, 0.0)],
-    "exp2": [(INF, INF), (-INF, 0.0), (60000, INF), (-60000, 0.0)],
     "expm1": [(INF, INF), (-INF, -1), (60000, INF), (-0.0, -0.0)],
-    "log": [(0.0, -INF), (-0.0, -INF), (-1, NAN), (-INF, NAN), (INF, INF), (1, 0.0)],
-    "log2": [(0.0, -INF), (-0.0, -INF), (-1, NAN), (-INF, NAN), (INF, INF)],
     "log10": [(0.0, -INF), (-0.0, -INF), (-1, NAN), (-INF, NAN), (INF, INF)],
     "log1p": [(-1, -INF), (-2, NAN), (-INF, NAN), (INF, INF), (-0.0, -0.0)],
-    "sin": [(INF, NAN), (-INF, NAN), (-0.0, -0.0)],
-    "cos": [(INF, NAN), (-INF, NAN)],
-    "tan": [(INF, NAN), (-INF, NAN), (-0.0, -0.0)],
     "asin": [(1.5, NAN), (-INF, NAN), (-0.0, -0.0)],
     "acos": [(1.5, NAN), (INF, NAN), (1, 0.0)],
     "sinh": [(60000, INF), (-60000, -INF), (INF, INF), (-INF, -INF), (-0.0, -0.0)],
     "cosh": [(60000, INF), (-60000, INF), (-INF, INF)],
-    "tanh": [(INF, 1), (-INF, -1), (-0.0, -0.0)],
     "asinh": [(INF, INF), (-INF, -INF), (-0.0, -0.0)],
     "acosh": [(0.5, NAN), (-INF, NAN), (INF, INF), (1, 0.0)],
     "atanh": [(1, INF), (-1, -INF), (1.5, NAN), (INF, NAN), (-0.0, -0.0)],
@@ -282,19 +264,6 @@ def test_edges(name: str, dtype: DType) -> None:
         assert_bits_equal(found, np.array(expected, dtype.numpy), f"{name}({x})")
 
 
-@in_floats
-def test_edges_of_pow(dtype: DType) -> None:
-    rows = [
-        (0.0, -1, INF), (-0.0, -1, -INF), (-0.0, -2, INF), (-8, 0.5, NAN), (-2, 3, -8),
-        (-2, -1, -0.5), (NAN, 0, 1), (1, NAN, 1), (-1, INF, 1), (-1, -INF, 1), (2, 60000, INF),
-        (-2, 30001, -INF), (0.5, INF, 0.0), (-0.0, 3, -0.0), (-INF, 3, -INF), (-INF, -3, -0.0),
-    ]  # fmt: skip
-    for a, b, expected in rows:
-        exponent = b if dtype != FLOAT16 or b != 30001 else 2047  # the odd ones end earlier there
-        found = scalar.evaluate("pow", (dtype, dtype), a, exponent)
-        assert_bits_equal(found, np.array(expected, dtype.numpy), f"{a} ** {exponent}")
-
-
 @pytest.mark.parametrize("dtype", [COMPLEX64, COMPLEX128], ids=str)
 def test_the_size_of_a_complex_number_is_hypot(dtype: DType) -> None:
     values = samples(dtype)
@@ -310,4 +279,4 @@ def test_the_size_of_a_complex_number_is_hypot(dtype: DType) -> None:
 def test_every_function_with_a_bound_is_tested_here() -> None:
     rounded_correctly = ("sqrt", "ldexp", "fma")  # with the exact ones
     bounded = {name for name, function in scalar.FUNCTIONS.items() if function.ulp}
-    assert bounded - {*rounded_correctly} == {*BOUNDED, *REFERENCE} - {"pow"}
+    assert bounded - {*rounded_correctly} == {*BOUNDED, *REFERENCE}
