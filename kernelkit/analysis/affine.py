@@ -34,7 +34,8 @@ class Role:
 @dataclass(slots=True, eq=False)
 class Atom:
     """`low`, `high`: its range, wherever it is. `least`, `most`: bounds that are the same in the
-    whole block. `factors`: what it is the product of. `promises`: the parameters that must be
+    whole block. `factors`: what it is the product of. `is_function`: what it claims holds even where
+    nothing computes it, so that it may be spoken of everywhere. `promises`: the parameters that must be
     within bounds for any of this to hold."""
 
     number: int
@@ -45,6 +46,7 @@ class Atom:
     least: Affine | None = None
     most: Affine | None = None
     factors: tuple[Atom, Atom] | None = None
+    is_function: bool = False
     promises: frozenset[Var] = frozenset()
 
 
@@ -66,6 +68,11 @@ class Affine(NamedTuple):
     def is_uniform(self) -> bool:
         """Whether it is the same in the whole block."""
         return None not in [atom.expr for atom, _ in self.terms]
+
+    @property
+    def is_function(self) -> bool:
+        """Whether what its atoms claim holds everywhere."""
+        return all(atom.is_function for atom, _ in self.terms)
 
     @property
     def role(self) -> int:
@@ -150,7 +157,8 @@ class Atoms:
     """Makes atoms, the same one for the same thing."""
 
     def __init__(self) -> None:
-        self._count = 0
+        #: How many there are; a new one's number is higher than all others'.
+        self.count = 0
         self._known: dict[object, Atom] = {}
         #: What holds of atoms by how they were made: sums that are never above 0.
         self.never_positive: dict[Atom, tuple[Affine, ...]] = {}
@@ -165,10 +173,11 @@ class Atoms:
         least: Affine | None = None,
         most: Affine | None = None,
         factors: tuple[Atom, Atom] | None = None,
+        is_function: bool = False,
         promises: frozenset[Var] = frozenset(),
     ) -> Atom:
-        self._count += 1
-        return Atom(self._count, low, high, role, expr, least, most, factors, promises)
+        self.count += 1
+        return Atom(self.count, low, high, role, expr, least, most, factors, is_function, promises)
 
     def known(self, key: object) -> Atom | None:
         return self._known.get(key)

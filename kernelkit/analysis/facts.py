@@ -183,15 +183,20 @@ class Facts:
         return True
 
 
-def joined(states: Iterable[Facts]) -> Facts:
-    """What holds in all of several states."""
+def joined(states: Iterable[Facts], born: int) -> Facts:
+    """What holds in all of several states, of atoms that all of them know: those with numbers up to
+    `born`, and functions. Of another one some state knows only what follows from its making, which
+    may be what cannot be there."""
     first, *others = states
     if not others:
         return first
     new = Facts(first.atoms, first.always)
     for atom in {a: None for s in (first, *others) for a in s.ranges}:
-        new.ranges[atom] = _hull(s.range_of(atom) for s in (first, *others))
+        if atom.number <= born or atom.is_function:
+            new.ranges[atom] = _hull(s.range_of(atom) for s in (first, *others))
     for terms in {t: None for s in (first, *others) for t in s.relations}:
+        if any(atom.number > born and not atom.is_function for atom, _ in terms):
+            continue
         form = Affine(0, terms)
         known = _hull(s.relations.get(terms) or s.interval(form) for s in (first, *others))
         default = new.numeric(form)

@@ -109,8 +109,8 @@ class Flow(Symbolic):
         same = len(new) == len(body) and all(a is b for a, b in zip(new, body, strict=True))
         return (body if same or not self.rewrites else tuple(new)), state
 
-    def join(self, *states: State | None) -> State | None:
-        return joined(states, self.integers)
+    def join(self, born: int, *states: State | None) -> State | None:
+        return joined(states, self.integers, born)
 
     # ------------------------------------------------------------ simple statements
     def _assign(self, stmt: Assign) -> Walked:
@@ -214,13 +214,14 @@ class Flow(Symbolic):
     # ------------------------------------------------------------ branches
     def _if(self, stmt: If) -> Walked:
         condition, new = self.decided(stmt.condition, self.wanted(stmt))
+        born = self.integers.atoms.count
         states = self.where(condition, True), self.where(condition, False)
         if None in states:
             self.folded()
             self.rely_on(condition)
         then, after_then = self.body(stmt.then, states[0])
         orelse, after_else = self.body(stmt.orelse, states[1])
-        after = self.join(after_then, after_else)
+        after = self.join(born, after_then, after_else)
         if not self.rewrites:
             return (stmt,), after
         if states[0] is None:
@@ -234,9 +235,10 @@ class Flow(Symbolic):
         return (stmt,), after
 
     def _scope(self, stmt: Scope) -> Walked:
+        born = self.integers.atoms.count
         self.exits.append(_Exits())
         body, end = self.body(stmt.body, self.state)
-        after = self.join(end, *self.exits.pop().breaks)
+        after = self.join(born, end, *self.exits.pop().breaks)
         if not self.rewrites or body is stmt.body:
             return (stmt,), after
         if body and isinstance(body[-1], Break):
@@ -306,12 +308,13 @@ class Flow(Symbolic):
             for var in changes.names:
                 guess = guesses.get(var)
                 head.names[var] = None if guess is None else guess.value(self.integers)
+            born = self.integers.atoms.count
             self.exits.append(_Exits())
             stmt, after = turn(head)
             exits = self.exits.pop()
             broken = self._broken(guesses, exits.continues)
             if not broken:
-                return (stmt,), self.join(after, *exits.breaks)
+                return (stmt,), self.join(born, after, *exits.breaks)
             self.take_back(mark)
             tries += 1
             for var in guesses if tries == _TRIES else broken:

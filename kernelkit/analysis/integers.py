@@ -14,6 +14,7 @@ from typing import Final
 from kernelkit.analysis.affine import Affine, Atom, Role, constant, of_atom, products
 from kernelkit.analysis.facts import Facts, Range
 from kernelkit.analysis.leaves import SAFE, Leaves
+from kernelkit.analysis.reach import REACH, product
 from kernelkit.ir.nodes import (
     Binary,
     Expr,
@@ -54,9 +55,7 @@ class Integers(Leaves):
             return a
         if high <= 0:
             return self.fitted(a.times(-1), dtype, facts)
-        if low <= dtype.minimum:
-            return self.unknown(dtype)
-        return self._made("abs", (a,), (0, max(-low, high)))
+        return self.unknown(dtype) if low <= dtype.minimum else self._made("abs", (a,), facts)
 
     def binary(self, op: str, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
         rule = _RULES.get(op)
@@ -80,7 +79,7 @@ class Integers(Leaves):
         if b.is_constant:
             return a.times(b.const)
         if len(a.terms) > _TERMS or len(b.terms) > _TERMS:
-            low, high = _product_range(self.always.numeric(a), self.always.numeric(b))
+            low, high = product(self.always.numeric(a), self.always.numeric(b))
             return of_atom(self.atoms.new(low, high, promises=a.promises | b.promises))
         found = Affine(0, (), a.promises | b.promises)
         for factor, x, y in products(a, b):
@@ -95,7 +94,7 @@ class Integers(Leaves):
         if x.number > y.number:
             x, y = y, x
         # Not what is known only here: the atom is the same everywhere.
-        low, high = _product_range(self.always.range_of(x), self.always.range_of(y))
+        low, high = product(self.always.range_of(x), self.always.range_of(y))
         key = ("product", x, y, low, high)
         atom = self.atoms.known(key)
         if atom is not None:
@@ -118,6 +117,7 @@ class Integers(Leaves):
                 least=least,
                 most=most,
                 factors=(x, y),
+                is_function=x.is_function and y.is_function,
                 promises=promises,
             ),
         )
@@ -136,71 +136,43 @@ class Integers(Leaves):
         return (low, high) if low.is_uniform and high.is_uniform else (None, None)
 
     def _min(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        (al, ah), (bl, bh) = facts.numeric(a), facts.numeric(b)
-        return self._made("min", (a, b), (min(al, bl), min(ah, bh)))
+        return self._made("min", (a, b), facts)
 
     def _max(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        (al, ah), (bl, bh) = facts.numeric(a), facts.numeric(b)
-        return self._made("max", (a, b), (max(al, bl), max(ah, bh)))
+        return self._made("max", (a, b), facts)
 
     def _floordiv(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        al, ah = facts.interval(a)
         if b.is_constant and b.const > 0:
             quotient, rest = a.divided(b.const)
             low, high = (end // b.const for end in facts.interval(rest))
             if low == high:
                 return quotient.shifted(low)
-            if quotient.terms or quotient.const:
-                inner = self._made("floordiv", (rest, b), (low, high))
-                return quotient.plus(inner)
-        bl, bh = facts.interval(b)
-        if bl > 0:
-            ends = [x // y for x in (al, ah) for y in (bl, bh)]
-            return self._made("floordiv", (a, b), (min(ends), max(ends)))
-        most = max(abs(al), abs(ah))
-        if al >= 0 and bl >= 0:
-            return self._made("floordiv", (a, b), (0, ah))
-        wraps = al <= dtype.minimum  # by -1
-        return self._made("floordiv", (a, b), (-most, min(most, dtype.maximum)), opaque=wraps)
+            return quotient.plus(self._made("floordiv", (rest, b), facts))
+        if facts.interval(b)[0] < 0 and facts.interval(a)[0] <= dtype.minimum:
+            return self.unknown(dtype)  # by -1 it wraps around
+        return self._made("floordiv", (a, b), facts)
 
     def _mod(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        al, ah = facts.interval(a)
-        bl, bh = facts.interval(b)
         if b.is_constant and b.const > 0:
             _, a = a.divided(b.const)
-            al, ah = facts.interval(a)
-        if al >= 0 and (ah < bl or facts.at_most(a.minus(b), -1)):
+        if facts.at_least(a, 0) and facts.at_most(a.minus(b), -1):
             return a.promising(b.promises)
         if b.is_constant and b.const > 0 and a.promises:
             return self.bounded(0, b.const - 1)  # which needs no promise
-        low, high = min(bl + 1, 0), max(bh - 1, 0)
-        if al >= 0 and bl >= 0:
-            high = min(high, ah)
-        return self._made("mod", (a, b), (low, high), below=b if bl > 0 else None)
+        return self._made("mod", (a, b), facts)
 
     def _and(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
         if b.is_constant and b.const >= 0 and b.const & (b.const + 1) == 0:
             return self._mod(dtype, a, constant(b.const + 1), facts)
-        (al, ah), (bl, bh) = facts.interval(a), facts.interval(b)
-        ends = [high for low, high in ((al, ah), (bl, bh)) if low >= 0]
-        if not ends:
-            return self.unknown(dtype)
-        if b.is_constant and bl >= 0 and a.promises:
+        if b.is_constant and b.const >= 0 and a.promises:
             return self.bounded(0, b.const)
-        return self._made("and", (a, b), (0, min(ends)))
+        return self._made("and", (a, b), facts)
 
     def _or(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        return self._bits("or", dtype, a, b, facts)
+        return self._made("or", (a, b), facts)
 
     def _xor(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        return self._bits("xor", dtype, a, b, facts)
-
-    def _bits(self, op: str, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
-        (al, ah), (bl, bh) = facts.interval(a), facts.interval(b)
-        if al < 0 or bl < 0:
-            return self.unknown(dtype)
-        high = (1 << max(ah, bh).bit_length()) - 1
-        return self._made(op, (a, b), (max(al, bl) if op == "or" else 0, high))
+        return self._made("xor", (a, b), facts)
 
     def _shl(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
         if b.is_constant and 0 <= b.const < dtype.bits:
@@ -210,8 +182,7 @@ class Integers(Leaves):
     def _shr(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
         if b.is_constant and 0 <= b.const < dtype.bits:
             return self._floordiv(dtype, a, constant(1 << b.const), facts)
-        low, high = facts.interval(a)
-        return self._made("shr", (a, b), (min(low, -1) if low < 0 else 0, max(high, 0)))
+        return self._made("shr", (a, b), facts)
 
     def _pow(self, dtype: DType, a: Affine, b: Affine, facts: Facts) -> Affine:
         if b.is_constant and b.const == 2:
@@ -219,61 +190,66 @@ class Integers(Leaves):
         return self.unknown(dtype)
 
     # ------------------------------------------------------------ results that are not affine
-    def _made(
-        self, op: str, operands: tuple[Affine, ...], known: Range,
-        *, below: Affine | None = None, opaque: bool = False,
-    ) -> Affine:  # fmt: skip
-        """The atom of an operation whose result is known to lie in a range, and, where that is
-        given, `below` something. `opaque`: it may yet wrap around."""
-        low, high = known
-        key = (op, operands, known, below is not None, opaque)
+    def _made(self, op: str, operands: tuple[Affine, ...], facts: Facts) -> Affine:
+        """The atom of an operation. What it claims holds everywhere; what is known of it only here
+        is added to the facts."""
+        everywhere = _reached(op, operands, self.always)
+        key = (op, operands, everywhere)
         atom = self.atoms.known(key)
-        if atom is not None:
-            return of_atom(atom)
+        if atom is None:
+            atom = self.atoms.remember(key, self._operation(op, operands, everywhere))
+        itself = of_atom(atom)
+        low, high = _reached(op, operands, facts)
+        if low > everywhere[0]:
+            facts.learn(itself.times(-1), -low)
+        if high < everywhere[1]:
+            facts.learn(itself, high)
+        if op == "mod" and not operands[1].is_constant and facts.at_least(operands[1], 1):
+            facts.learn(itself.minus(operands[1]), -1)
+        return itself
+
+    def _operation(self, op: str, operands: tuple[Affine, ...], reach: Range) -> Atom:
         promises = frozenset[Var]().union(*(a.promises for a in operands))
         role = Role.NONE
         for operand in operands:
-            role |= operand.role
-        expr = None if opaque else self._before(op, operands, (low, high))
-        least = most = None
-        if expr is None:
-            least, most = self._ends(op, operands, (low, high), below)
+            role |= operand.role & ~Role.EXTENT
+        expr = self._before(op, operands, reach)
+        least, most = (None, None) if expr is not None else self._ends(op, operands, reach)
         atom = self.atoms.new(
-            low, high, role & ~Role.EXTENT, expr=expr, least=least, most=most, promises=promises
+            *reach,
+            role,
+            expr=expr,
+            least=least,
+            most=most,
+            is_function=all(a.is_function for a in operands),
+            promises=promises,
         )
-        self.atoms.remember(key, atom)
-        self._define(op, atom, operands, below)
-        return of_atom(atom)
-
-    def _define(
-        self, op: str, atom: Atom, operands: tuple[Affine, ...], below: Affine | None
-    ) -> None:
-        itself = of_atom(atom)
         if op == "min":
-            self.atoms.define(atom, *(itself.minus(a) for a in operands))
+            self.atoms.define(atom, *(of_atom(atom).minus(a) for a in operands))
         elif op == "max":
-            self.atoms.define(atom, *(a.minus(itself) for a in operands))
-        elif below is not None:
-            self.atoms.define(atom, itself.minus(below).shifted(1))
+            self.atoms.define(atom, *(a.minus(of_atom(atom)) for a in operands))
+        return atom
 
     def _ends(
-        self, op: str, operands: tuple[Affine, ...], known: Range, below: Affine | None
+        self, op: str, operands: tuple[Affine, ...], reach: Range
     ) -> tuple[Affine | None, Affine | None]:
         """The least and the most that the result can be in a block."""
-        if op == "mod" and below is not None:
-            return constant(known[0]), below.shifted(-1).extreme(True)
         if all(a.is_uniform for a in operands):  # and yet it cannot be calculated
             return None, None
         lows, highs = ([a.extreme(end) for a in operands] for end in (False, True))
-        if op == "floordiv" and operands[1].is_constant and operands[1].const > 0:
-            return self._quotient(lows[0], operands[1]), self._quotient(highs[0], operands[1])
-        if op in ("mod", "and"):
-            return constant(known[0]), constant(known[1])
-        if op == "min":
-            return None, _either(highs)
-        if op == "max":
-            return _either(lows), None
-        return None, None
+        match op:
+            case "floordiv" if operands[1].is_constant and operands[1].const > 0:
+                return self._quotient(lows[0], operands[1]), self._quotient(highs[0], operands[1])
+            case "mod" if self.always.at_least(operands[1], 1):
+                return constant(0), operands[1].shifted(-1).extreme(True)
+            case "mod" | "and" if reach[0] >= 0:
+                return constant(reach[0]), constant(reach[1])
+            case "min":
+                return None, _either(highs)
+            case "max":
+                return _either(lows), None
+            case _:
+                return None, None
 
     def _quotient(self, a: Affine | None, divisor: Affine) -> Affine | None:
         if a is None:
@@ -319,9 +295,9 @@ _RULES: Final[dict[str, _Rule]] = {
 }  # fmt: skip
 
 
-def _product_range(a: Range, b: Range) -> Range:
-    ends = [x * y for x in a for y in b]
-    return min(ends), max(ends)
+def _reached(op: str, operands: tuple[Affine, ...], facts: Facts) -> Range:
+    ranges = [facts.interval(a) for a in operands]
+    return REACH[op](ranges[0], ranges[-1])
 
 
 def _either(bounds: list[Affine | None]) -> Affine | None:

@@ -68,11 +68,11 @@ class Leaves:
             last = (
                 self.shape.block[axis] - 1 if register == "threadIdx" else min(31, self.threads - 1)
             )
-            return self.atoms.new(0, last, least=constant(0), most=constant(last))
+            return self.atoms.new(0, last, least=constant(0), most=constant(last), is_function=True)
         expr = SpecialRegister(self.span, INT64, register, axis)
         if register == "gridDim":
-            return self.atoms.new(1, _GRID[axis], Role.SIZE, expr=expr)
-        return self.atoms.new(0, BLOCK_LIMIT - 1, Role.PLACE, expr=expr)
+            return self.atoms.new(1, _GRID[axis], Role.SIZE, expr=expr, is_function=True)
+        return self.atoms.new(0, BLOCK_LIMIT - 1, Role.PLACE, expr=expr, is_function=True)
 
     def extent(self, array: ArrayVar, axis: int, is_parameter: bool) -> Affine:
         if array.shape and not array.is_dynamic:
@@ -81,7 +81,9 @@ class Leaves:
         atom = self.atoms.known(key)
         if atom is None:
             expr = Extent(self.span, INT64, array, axis) if is_parameter else None
-            atom = self.atoms.new(0, EXTENT_LIMIT - 1, Role.SIZE | Role.EXTENT, expr=expr)
+            atom = self.atoms.new(
+                0, EXTENT_LIMIT - 1, Role.SIZE | Role.EXTENT, expr=expr, is_function=True
+            )
         return of_atom(self.atoms.remember(key, atom))
 
     def parameter(self, var: Var) -> Affine:
@@ -94,7 +96,9 @@ class Leaves:
         expr: Expr = Read(self.span, var.type, var)
         if var.type != INT64:
             expr = Cast(self.span, INT64, expr)
-        return of_atom(self.atoms.new(low, high, Role.SIZE, expr=expr, promises=promises))
+        return of_atom(
+            self.atoms.new(low, high, Role.SIZE, expr=expr, is_function=True, promises=promises)
+        )
 
     def unknown(self, dtype: DType) -> Affine:
         return of_atom(self.atoms.new(dtype.minimum, dtype.maximum))

@@ -37,15 +37,16 @@ class State:
         return False if var.type == BOOL else constant(0)
 
 
-def joined(states: Iterable[State | None], integers: Integers) -> State | None:
-    """What holds behind all of several ways, of which some (None) are never taken."""
+def joined(states: Iterable[State | None], integers: Integers, born: int) -> State | None:
+    """What holds behind all of several ways, of which some (None) are never taken. Atoms with
+    numbers up to `born` were there before the ways parted."""
     reached = [s for s in states if s is not None]
     if len(reached) < 2:
         return reached[0] if reached else None
     names = {v: None for s in reached for v in s.names}
     return State(
         {var: _value(var, reached, integers) for var in names},
-        joined_facts([s.facts for s in reached]),
+        joined_facts([s.facts for s in reached], born),
     )
 
 

@@ -302,6 +302,23 @@ def left_loops(a, n):
     a[i] = 0  # perhaps negative
 
 
+def not_run(a, n):
+    for z in range(0, n, -1):
+        if a[0] > 3:
+            break
+        a[-(n + 1)] = 0  # fine
+    a[-1 - n] = 0  # perhaps negative
+    for i in range(n):
+        if i == 3:
+            a[n - 4] = 0  # fine
+            break
+    a[n] = 0  # perhaps negative
+    if n > 3:
+        m = a.size % n
+        a[n - 1 - m] = 0  # fine
+    a[n - 1] = 0  # perhaps negative
+
+
 # ---------------------------------------------------------------- other statements
 def exchanged(a, counts, n):
     i = threadIdx.x
@@ -329,7 +346,7 @@ def viewed(image, n):
 KERNELS: dict[Callable[..., Any], dict[str, str]] = {
     leaves: {}, arithmetic: {}, remainders: {}, narrow: {}, data: {"b": "uint8[1]"}, guarded: {},
     left_early: {}, chosen: {}, mended: {}, inlined: {}, counted: {}, carried: {}, searched: {},
-    forgotten: {}, left_loops: {}, exchanged: {"counts": "int32[1]"}, viewed: {"image": "float32[2]"},
+    forgotten: {}, left_loops: {}, not_run: {}, exchanged: {"counts": "int32[1]"}, viewed: {"image": "float32[2]"},
 }  # fmt: skip
 
 
