@@ -13,7 +13,7 @@ from kernelkit_cpu import faults
 from kernelkit_cpu.arrays import Arrays
 from kernelkit_cpu.contexts import Names
 from kernelkit_cpu.counters import Counter
-from kernelkit_cpu.expressions import control
+from kernelkit_cpu.expressions import control, is_lazy
 from kernelkit_cpu.frame import Frame
 from kernelkit_cpu.items import (
     BlockBarrier,
@@ -82,6 +82,14 @@ class _BlockWriter:
         """What the whole block agrees on."""
         return self.frame.as_uniform(control(self.frame, expr))
 
+    def present(self, end: str, *exprs: Expr) -> None:
+        """What threads read may lie outside of its array where they have all returned: then go on
+        at the end."""
+        if any(map(is_lazy, exprs)):
+            here = self.text.label("present")
+            self.masks.goes_on(here, end)
+            self.text.start(here)
+
     def barrier(self, item: BlockBarrier) -> None:
         result, stmt, frame = write_vote(self.vectors, item), item.stmt, self.frame
         if stmt.result is not None:
@@ -90,8 +98,9 @@ class _BlockWriter:
 
     def branch(self, item: BlockIf) -> None:
         text = self.text
-        condition = self.scalar(item.stmt.condition).operand
         yes, no, end = text.label("then"), text.label("else"), text.label("endif")
+        self.present(end, item.stmt.condition)
+        condition = self.scalar(item.stmt.condition).operand
         text.branch(condition, yes, no)
         for label, items in ((yes, item.then), (no, item.orelse)):
             text.start(label)
@@ -129,6 +138,7 @@ class _BlockWriter:
         text.start(test)
         self.masks.reset((item.stmt, Place.NEXT))
         self.items(item.prelude)
+        self.present(end, condition)
         text.branch(self.scalar(condition).operand, inside, end)
         text.start(inside)
         self.items(item.body)
@@ -140,6 +150,7 @@ class _BlockWriter:
 
     def for_(self, item: BlockLoop, stmt: For, end: str, latch: str) -> None:
         text, frame = self.text, self.frame
+        self.present(end, stmt.start, stmt.stop, stmt.step)
         bounds = [self.scalar(e) for e in (stmt.start, stmt.stop, stmt.step)]
         if frame.debug:
             faults.check_step(frame, stmt, bounds[2])

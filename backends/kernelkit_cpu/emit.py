@@ -27,6 +27,7 @@ from kernelkit_cpu.frame import ArrayPlace, Facts, Frame
 from kernelkit_cpu.interchange import interchange
 from kernelkit_cpu.jumps import find_jumps
 from kernelkit_cpu.llvm import function_attributes
+from kernelkit_cpu.loop_targets import with_own_counters
 from kernelkit_cpu.lowering import Views, lower
 from kernelkit_cpu.operations import Operations
 from kernelkit_cpu.plan import make_plan
@@ -287,7 +288,8 @@ def prepared(
     if virtual is not None:
         kernel, block, axes = virtual.kernel, virtual.block, virtual.axes
     shape = choose_shape(kernel, block, target, lanes)
-    return interchange(kernel, block, shape.lanes), block, shape, views, axes
+    kernel = with_own_counters(interchange(kernel, block, shape.lanes))
+    return kernel, block, shape, views, axes
 
 
 def _unpacked(text: Text, kind: str, index: int) -> Operand:

@@ -139,8 +139,13 @@ def _from_data(frame: Frame, expr: Expr, seen: set[object]) -> bool:
 
 # ---------------------------------------------------------------- laziness
 def is_lazy(expr: Expr) -> bool:
-    """Whether an operand must not run where the language does not evaluate it."""
-    return any(isinstance(inner, Load) for inner in walk_expr(expr))
+    """Whether an operand must not run where the language does not evaluate it: it touches memory, or
+    is a promise of the threads that evaluate it, and of no others."""
+    return any(map(_minds, walk_expr(expr)))
+
+
+def _minds(expr: Expr) -> bool:
+    return isinstance(expr, Load) or (isinstance(expr, Intrinsic) and expr.function == "uniform")
 
 
 def _under(frame: Frame, mask: Operand, expr: Expr) -> Value:

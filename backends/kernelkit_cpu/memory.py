@@ -87,6 +87,8 @@ def load(frame: Frame, array: ArrayVar, offset: Value, tested: bool, span: Span)
         return _load_one(frame, dtype, base, offset.operand)
 
     def run(base_offset: Operand, stride: int) -> Value:
+        if stride == 0:
+            return _load_one(frame, dtype, base, base_offset)
         return _load_row(frame, dtype, base, base_offset, stride, span, array.name)
 
     def gather() -> Value:

@@ -124,10 +124,12 @@ class _Tracer:
         for name in names[1:]:
             if isinstance(value, types.ModuleType) and _root(value) in _TRUSTED:
                 break
+            if id(value) in _device_names():
+                break  # threadIdx, whose x means something only inside a kernel
             attribute = inspect.getattr_static(value, name, _MISSING)
             if attribute is _MISSING and not isinstance(value, types.ModuleType):
                 break  # a method of a value; the value is traced
-            owner, found = value, getattr(value, name, _MISSING)
+            owner, found = value, _attribute(value, name)
             if found is _MISSING:
                 break
             self.held.append(Held(found, lambda owner=owner, name=name: getattr(owner, name)))  # type: ignore[misc]
@@ -179,6 +181,13 @@ class _Tracer:
         self.parts.append(
             f"array {array.dtype.str} {array.shape} {array.strides} {flags.writeable} {digest}"
         )
+
+
+def _attribute(owner: object, name: str) -> object:
+    try:
+        return getattr(owner, name, _MISSING)
+    except Exception:
+        raise _Unknown from None  # whose fault it is, the front end says better
 
 
 def _lookup(fn: types.FunctionType, name: str) -> tuple[object, Callable[[], object] | None]:

@@ -38,3 +38,74 @@ def test_a_constant_range_may_be_longer_than_an_index(cpu: str) -> None:
             out[i] ^= k
 
     agree(cpu, kernel, 1, 5, np.zeros(5, np.int64))
+
+
+def test_a_loop_with_a_barrier_hands_on_a_name_that_threads_assign_too(cpu: str) -> None:
+    @kk.kernel
+    def kernel(out):
+        t = kk.threadIdx.x
+        for k in range(3):
+            kk.syncthreads()
+            if t % 2 == 0:
+                k = t
+            out[t] += k
+        out[t] += k * 100
+        n = t
+        for n in range(out.size - 40, 1):
+            kk.syncthreads()
+        out[t] += n * 10000
+
+    for block in (5, 40, 64):
+        agree(cpu, kernel, 1, block, np.zeros(block, np.int64))
+
+
+def test_a_lazy_promise_is_one_of_the_threads_that_evaluate_it(cpu: str) -> None:
+    @kk.kernel
+    def kernel(x, out):
+        i = kk.threadIdx.x
+        v = x[i]
+        if i >= 4 and kk.uniform(v) > 3:
+            out[i] = 1
+        if i >= 4:
+            out[i] += 2 * v
+        out[i] += kk.uniform(v) if i >= 4 else 5
+
+    for block in (7, 64):
+        x = np.full(block, 7)
+        x[:4] = -1
+        agree(cpu, kernel, 1, block, x, np.zeros(block, np.int64))
+
+
+def test_what_a_block_reads_may_not_be_there_when_its_threads_have_returned(cpu: str) -> None:
+    @kk.kernel
+    def kernel(x, out, n):
+        i = kk.grid(1)
+        if i >= n:
+            return
+        out[i] = 1
+        kk.syncthreads()
+        if x[kk.blockIdx.x << 36] > 0:
+            kk.syncthreads()
+            out[i] += 2
+        for k in range(x[kk.blockIdx.x << 36], 5):
+            kk.syncthreads()
+            out[i] += k
+        k = 0
+        while x[(kk.blockIdx.x << 36) + k] > 0:
+            kk.syncthreads()
+            out[i] += 100
+            k += 1
+
+    agree(cpu, kernel, 3, 64, np.array([2, 0]), np.zeros(192, np.int64), 60)
+
+
+def test_an_index_may_stand_still_where_a_test_holds(cpu: str) -> None:
+    @kk.kernel
+    def kernel(x, out, n):
+        i = kk.grid(1)
+        out[i] = x[min(i, n) - i]
+        if i % 3:
+            out[i] += x[min(i, n) - i + 1]
+
+    for n in (5, 31, 40, 100):
+        agree(cpu, kernel, 1, 40, np.arange(50.0), np.zeros(40), n)
