@@ -64,7 +64,7 @@ class Device:
     backend: str
     index: int
     name: str
-    target: Target
+    target: Target = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,14 +250,17 @@ def _require(modules: Iterable[str]) -> None:
 def _usable(wanted: list[str] | None) -> list[str]:
     """The back ends to run on: those asked for, or every one with a device that is fast."""
     import kernelkit as kk
-    from kernelkit.demo.run import default_backends
+    from kernelkit.demo.run import CROPS, default_backends
 
     if not wanted:
-        found = default_backends(
-            list(dict.fromkeys(row.backend for row in kk.devices() if row.usable))
-        )
+        rows = kk.devices()
+        found = default_backends(list(dict.fromkeys(row.backend for row in rows if row.usable)))
         if not found:
             raise Failure("no back end is usable here; `kernelkit devices` says why")
+        if set(found) <= set(CROPS):
+            for row in rows:
+                if not row.usable:
+                    print(f"kernelkit: {row.backend} is not usable: {row.why}", file=sys.stderr)
         return found
     for name in wanted:
         try:

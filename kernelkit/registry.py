@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 GROUP = "kernelkit.backends"
 #: For arrays of the host: the first of these that is registered and usable.
 HOST_PREFERENCE = ("cpu", "python")
+
+
+class BackendWarning(RuntimeWarning):
+    """Kernels run, and not where they should."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +238,7 @@ def host_place() -> Place:
 
 
 def _find_host() -> Place:
-    reasons = []
+    reasons: list[str] = []
     for name in HOST_PREFERENCE:
         entry = _entry(name)
         if entry is None:
@@ -241,6 +246,12 @@ def _find_host() -> Place:
         places, why = entry.open()
         host = next((p for p in places if p.host), None)
         if host is not None:
+            if reasons:
+                warnings.warn(
+                    f"NumPy arrays run on {name!r}, which is much slower: {'; '.join(reasons)}",
+                    BackendWarning,
+                    stacklevel=2,
+                )
             return host
         reasons.append(f"{name!r} is not usable here: {why or 'it does not work on the host'}")
     known = ", ".join(names()) or "none"

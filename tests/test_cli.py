@@ -151,6 +151,16 @@ def test_demo_on_the_reference_is_of_a_crop(run):
     assert out.count("24 x 24 pixels") == 2
 
 
+def test_demo_says_why_it_is_slow(tmp_path):
+    process = spawn(
+        "demo", "--json", "--crop", "8", cwd=tmp_path, env=os.environ | {"KERNELKIT_CPU": "banana"}
+    )
+    out, err = process.communicate(timeout=100)
+    assert [r["backend"] for r in json.loads(out)["results"]] == ["python"] * 3
+    assert err.startswith("kernelkit: cpu is not usable: there is no CPU 'banana'")
+    assert err.count("\n") == 1
+
+
 def test_demo_of_an_own_image(run, tmp_path):
     noise = np.random.default_rng(2).integers(0, 255, (20, 30, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")

@@ -65,7 +65,7 @@ class CpuBackend:
         cpu = self.cpu()
         can = Capabilities(shared_bytes=SHARED_BYTES, grid=(2**63 - 1, 65535, 65535))
         target = Target(cpu.name, can, cpu.features)
-        label = f"{platform.machine()} {cpu.name}, {cpu.bits}-bit vectors"
+        label = f"{platform.machine()} {cpu.name} with {cpu.bits}-bit vectors"
         return (Device(self.name, 0, label, target),)
 
     def why_unavailable(self) -> str:
@@ -75,6 +75,11 @@ class CpuBackend:
             return self.cpu().why_not_here()
         except BackendError as error:  # KERNELKIT_CPU names no CPU
             return str(error)
+        except ImportError as error:
+            return (
+                f"llvmlite, which makes its code, cannot be imported ({error}); install it anew: "
+                "pip install --force-reinstall llvmlite"
+            )
 
     def shape(self, kernel: Kernel, block: Block, target: Target) -> Shape:
         from kernelkit_cpu.shape import choose_shape
