@@ -8,7 +8,9 @@ behind; a global that changed since is noticed at the next launch.
 from __future__ import annotations
 
 import functools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +143,11 @@ class Specialiser:
         self._settings = settings
         self._lock = threading.RLock()
         self._tables: dict[tuple[Place, Dim3], Table] = {}
+        _specialisers.add(self)
+
+    def unlock(self) -> None:
+        """In a forked child: whoever compiled while the parent forked is not there."""
+        self._lock = threading.RLock()
 
     def table(self, place: Place, block: Dim3) -> Table:
         """Key of the arguments -> the specialisation in use, for one place and block."""
@@ -224,3 +231,15 @@ def _remember(table: Table, key: Key, made: Specialisation) -> None:
 def _trim(table: dict[Any, Any]) -> None:
     while len(table) > SPECIALISATIONS:
         del table[next(iter(table))]
+
+
+_specialisers: weakref.WeakSet[Specialiser] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for each in _specialisers:
+        each.unlock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

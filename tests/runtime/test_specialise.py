@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -256,6 +258,30 @@ def test_launches_from_several_threads_for_real() -> None:
         thread.join()
     for number, out in enumerate(outs):
         np.testing.assert_array_equal(out, number)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_forked_while_a_kernel_is_compiled_can_launch_it(fake: Any) -> None:
+    kernel = fresh()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    fake.on_compile = wait
+    thread = threading.Thread(target=lambda: kernel[1, 8](A, np.zeros(8), 2))
+    thread.start()
+    assert begun.wait(60)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # a child that hangs ends too, and not as it should
+        fake.on_compile = lambda: None
+        kernel[1, 8](A, np.zeros(8), 2)
+        os._exit(len(fake.launches))
+    go_on.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def test_a_launch_inside_a_launch(fake: Any) -> None:
