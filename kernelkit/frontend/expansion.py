@@ -110,9 +110,7 @@ def _evaluate(function: FunctionType, dtype: DType, values: tuple[str, ...]) -> 
 
 def _written_out(ctx: Context, function: FunctionType, args: Sequence[Expr], span: Span) -> Expr:
     found = template(function, args[0].type)
-    expansion = _Expansion(ctx, span)
-    for table in found.tables:
-        expansion.table(table)
+    expansion = _Expansion(ctx, span, found)
     for param, arg in zip(found.params, args, strict=True):
         expansion.assign(param, arg)
     expansion.body(found.body)
@@ -123,12 +121,12 @@ class _Expansion:
     """One call. `_values` tells what each variable of the template is now: a constant, or a read of
     something that will not change."""
 
-    def __init__(self, ctx: Context, span: Span) -> None:
+    def __init__(self, ctx: Context, span: Span, found: Template) -> None:
         self._ctx, self._span = ctx, span
         self._values: dict[Var, Expr] = {}
-        self._tables: dict[ArrayVar, tuple[ArrayVar, Any]] = {}
+        self._tables = {stmt.array: stmt for stmt in found.tables}
 
-    def table(self, stmt: Allocate) -> None:
+    def _table(self, stmt: Allocate) -> ArrayVar:
         """A constant array, which all calls in a kernel share."""
         array = self._ctx.globals.get(id(stmt.data))
         if array is None:
@@ -136,7 +134,7 @@ class _Expansion:
             array = ArrayVar(name, stmt.array.type, stmt.array.shape)
             self._ctx.allocate(self._span, array, stmt.data, first=True)
             self._ctx.globals[id(stmt.data)] = array
-        self._tables[stmt.array] = (array, stmt.data)
+        return array
 
     # ------------------------------------------------------------ statements
     def body(self, body: Body) -> None:
@@ -225,9 +223,9 @@ class _Expansion:
         )
 
     def _load(self, expr: Load) -> Expr:
-        array, data = self._tables[expr.array]
+        table = self._tables[expr.array]
         indices = self._all(*expr.indices)
-        if all(isinstance(index, Constant) for index in indices):
-            value = data[tuple(index.value for index in indices)]
+        if all(isinstance(index, Constant) for index in indices) and table.data is not None:
+            value = table.data[tuple(index.value for index in indices)]
             return Constant(self._span, expr.type, value.item())
-        return Load(self._span, expr.type, array, indices)
+        return Load(self._span, expr.type, self._table(table), indices)

@@ -32,7 +32,8 @@ def _pair(high: str, low: str) -> Pair:
     return float.fromhex(high), float.fromhex(low)
 
 
-#: From here on every float is whole, and from twice this on even.
+#: From here on every float is whole, and from twice this on even; the last bit of a whole number
+#: between the two, or of a lesser one with this added, says whether it is odd.
 WHOLE32, WHOLE64 = 2.0**23, 2.0**52
 #: The first coefficients of 2 log2(e) atanh(s) / s in s**2, each a pair: 2, 2/3, 2/5 times log2(e).
 FIRST32 = _pair("0x1.715476p1", "0x1.4ae0cp-25")
@@ -61,14 +62,12 @@ def pow_float32(x: Number, y: Number) -> Number:
     size = scaled_float32(exponential(r, low, t * t, q, LN2_32, LN2_REST_32), rounded)
     size = selp((abs(x) == 1.0) | (y == 0.0), 1.0, size)
     if float_as_int(x) < 0:
-        # The last bit of this says whether a whole y is odd; from WHOLE32 on, that of |y| itself.
-        n = abs(y) + WHOLE32
-        small = abs(y) < WHOLE32
-        whole = selp(small, n - WHOLE32 == abs(y), y == y)
-        last = selp(small, float_as_int(n), float_as_int(abs(y))) & 1
-        odd = whole & (last != 0) & (abs(y) < 2.0 * WHOLE32)
-        plain = (x < 0.0) & (x > -math.inf)
-        size = selp(odd, -size, selp(plain & (not whole), math.nan, size))
+        exponent = min(abs(y), 2.0 * WHOLE32)
+        small = exponent < WHOLE32
+        shifted = selp(small, exponent + WHOLE32, exponent)
+        whole = selp(small, shifted - WHOLE32, exponent) == exponent
+        odd = whole & ((float_as_int(shifted) & 1) != 0)
+        size = selp(odd, -size, selp(whole | (x == 0.0) | (x == -math.inf), size, math.nan))
     return selp(x == 1.0, 1.0, size)
 
 
@@ -100,13 +99,12 @@ def pow_float64(x: Number, y: Number) -> Number:
     size = scaled_float64(exponential(r, low, t * t, q, LN2_64, LN2_REST_64), rounded)
     size = selp((abs(x) == 1.0) | (y == 0.0), 1.0, size)
     if double_as_longlong(x) < 0:
-        n = abs(y) + WHOLE64
-        small = abs(y) < WHOLE64
-        whole = selp(small, n - WHOLE64 == abs(y), y == y)
-        last = selp(small, double_as_longlong(n), double_as_longlong(abs(y))) & 1
-        odd = whole & (last != 0) & (abs(y) < 2.0 * WHOLE64)
-        plain = (x < 0.0) & (x > -math.inf)
-        size = selp(odd, -size, selp(plain & (not whole), math.nan, size))
+        exponent = min(abs(y), 2.0 * WHOLE64)
+        small = exponent < WHOLE64
+        shifted = selp(small, exponent + WHOLE64, exponent)
+        whole = selp(small, shifted - WHOLE64, exponent) == exponent
+        odd = whole & ((double_as_longlong(shifted) & 1) != 0)
+        size = selp(odd, -size, selp(whole | (x == 0.0) | (x == -math.inf), size, math.nan))
     return selp(x == 1.0, 1.0, size)
 
 

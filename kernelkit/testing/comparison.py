@@ -7,6 +7,8 @@ Holds: only NumPy is used, so that an expected value never comes from the code u
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -53,6 +55,25 @@ def ulp_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.uint64]:
     left, right = np.broadcast_arrays(left, right)
     parts = [_float_distance(x, y) for x, y in zip(_parts(left), _parts(right), strict=True)]
     return np.asarray(np.max(np.stack(parts), axis=0))
+
+
+def ulp_error(actual: npt.ArrayLike, exact: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+    """How far floats are from exact values of a wider type, in units in the last place of these.
+
+    Infinite where just one is NaN, and where a zero has the wrong sign; an infinity counts as the
+    next power of two behind the greatest float.
+    """
+    found, true = np.asarray(actual), np.asarray(exact)
+    info, wide = np.finfo(found.dtype), true.dtype.type
+    with np.errstate(all="ignore"):
+        exponent = np.maximum(np.frexp(true)[1], info.minexp + 1)
+        step = np.ldexp(wide(1), np.minimum(exponent, info.maxexp) - info.nmant - 1)
+        limit = np.ldexp(wide(1), info.maxexp)
+        error = np.clip(found.astype(wide), -limit, limit) - np.clip(true, -limit, limit)
+        error = np.abs(error) / step
+    wrong = np.isnan(found) != np.isnan(true)
+    wrong |= (found == 0) & (np.signbit(found) != np.signbit(true)) & ~np.isnan(true)
+    return np.where(wrong, np.inf, np.where(np.isnan(true), 0, error))
 
 
 def _check_kind(actual: Array, expected: Array, what: str, any_width: bool = False) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kernelkit.ir import scalar
 from kernelkit.ir.types import COMPLEX64, COMPLEX128, FLOAT16, FLOAT32, FLOAT64, DType
-from kernelkit.testing.comparison import assert_bits_equal
+from kernelkit.testing.comparison import assert_bits_equal, ulp_error
 from kernelkit.testing.scalars import elementwise, pairs, random, special
 
 Array = npt.NDArray[Any]
@@ -46,23 +46,6 @@ def bound(name: str) -> float:
     return found
 
 
-def ulps(found: Array, exact: Array) -> Array:
-    """How far off each value is, in ulp of the exact one rounded; infinite where the wrong one of
-    the two is NaN, or a zero has the wrong sign. An infinity counts as the next power of two."""
-    info = np.finfo(found.dtype)
-    with np.errstate(all="ignore"):
-        near = exact.astype(found.dtype)
-        # spacing() of the greatest float is infinite.
-        below = np.nextafter(info.max, found.dtype.type(0))
-        step = np.spacing(np.minimum(np.abs(near), below)).astype(LONG)
-        limit = LONG(2) ** info.maxexp
-        error = np.clip(found.astype(LONG), -limit, limit) - np.clip(exact, -limit, limit)
-        error = np.abs(error) / step
-    wrong_zero = (exact == 0) & (np.signbit(found) != np.signbit(exact))
-    wrong = (np.isnan(found) != np.isnan(exact)) | wrong_zero
-    return np.where(wrong, np.inf, np.where(np.isnan(exact), 0, error))
-
-
 def everyday(name: str, dtype: DType, count: int) -> Array:
     """Values where the function is neither flat nor NaN."""
     low, high = {
@@ -84,7 +67,7 @@ def test_bounded_function(name: str, dtype: DType) -> None:
     found = elementwise(name, (dtype,) * len(arrays), *arrays)
     with np.errstate(all="ignore"):
         exact = BOUNDED[name](*(a.astype(LONG) for a in arrays))
-    errors = ulps(found, exact)
+    errors = ulp_error(found, exact)
     # float32 is computed in double, float16 in float32: little is lost but the last rounding.
     limit = bound(name) if dtype == FLOAT64 else 0.51
     worst = int(np.argmax(errors))
@@ -271,7 +254,7 @@ def test_the_size_of_a_complex_number_is_hypot(dtype: DType) -> None:
     found = elementwise("abs", (dtype,), values)
     assert_bits_equal(found, elementwise("hypot", (part, part), values.real, values.imag))
     with np.errstate(all="ignore"):
-        assert ulps(found, np.hypot(values.real.astype(LONG), values.imag)).max() <= (
+        assert ulp_error(found, np.hypot(values.real.astype(LONG), values.imag)).max() <= (
             bound("hypot") + SLACK
         )
 

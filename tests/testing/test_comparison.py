@@ -8,7 +8,12 @@ import re
 import numpy as np
 import pytest
 
-from kernelkit.testing.comparison import assert_bits_equal, assert_close, ulp_distance
+from kernelkit.testing.comparison import (
+    assert_bits_equal,
+    assert_close,
+    ulp_distance,
+    ulp_error,
+)
 
 FLOATS = ("float16", "float32", "float64")
 
@@ -58,6 +63,26 @@ def test_distance_needs_floats_of_one_dtype(a: np.generic, b: np.generic) -> Non
 
 
 # ---------------------------------------------------------------- bits
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_errors_are_in_units_of_the_exact_value(dtype: str) -> None:
+    kind, info = np.dtype(dtype).type, np.finfo(dtype)
+    eps, least = float(info.eps), float(info.smallest_subnormal)
+    rows = [
+        (1, 1 + eps / 4, 0.25), (1, 1 - eps / 4, 0.5), (2, 2 - eps, 1), (least, 1.5 * least, 0.5),
+        (0.0, least / 8, 0.125), (np.inf, 2.0**info.maxexp - 2.0 ** (info.maxexp - 1) * eps / 2, 0.5),
+        (info.max, 2.0**info.maxexp, 1), (np.inf, 1e300, 0), (np.nan, np.nan, 0),
+    ]  # fmt: skip
+    for found, exact, expected in rows:
+        for sign in (1, -1):
+            assert ulp_error(kind(sign * found), np.float64(sign * exact)) == expected
+
+
+def test_the_error_is_infinite_for_a_wrong_nan_or_zero() -> None:
+    found = np.array([np.nan, 1, 0, -0.0, 0, 0], np.float32)
+    exact = np.array([1, np.nan, -0.0, 0, -1e-300, 0])
+    assert ulp_error(found, exact).tolist() == [np.inf] * 5 + [0]
+
+
 @pytest.mark.parametrize(
     "array",
     [
