@@ -169,8 +169,48 @@ def _complex(dtype: DType) -> tuple[Callable[..., Value], Callable[..., Value]]:
 
 
 # ---------------------------------------------------------------- fused multiply-add
+#: Halves a double's significand (Veltkamp).
+_HALVES = 2.0**27 + 1
+
+
+def _two_sum(a: float, b: float) -> tuple[float, float]:
+    """The sum, rounded, and what is missing (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def _odd_sum(a: float, b: float) -> float:
+    """The sum rounded to odd: rounding it again, to fewer bits, is as good as rounding once."""
+    total, error = _two_sum(a, b)
+    if error and math.frexp(total)[0] * 2.0**53 % 2 == 0:
+        return math.nextafter(total, math.copysign(math.inf, error))
+    return total
+
+
 def _fma_float64(a: Value, b: Value, c: Value) -> Value:
-    """Exact in integers: Python rounds the quotient of two of them correctly."""
+    """By Boldo and Melquiond, Emulation of FMA and correctly rounded sums: proved algorithms using
+    rounding to odd (IEEE Transactions on Computers 57, 2008), where nothing over- or underflows."""
+    x, y, z = float(a), float(b), float(c)
+    product = x * y
+    if not (
+        1e-250 < abs(product) < 1e290 and abs(x) < 1e290 and abs(y) < 1e290 and abs(z) < 1e290
+    ):
+        return _exact_fma(a, b, c)
+    t = x * _HALVES
+    high = t - (t - x)
+    low = x - high
+    t = y * _HALVES
+    upper = t - (t - y)
+    lower = y - upper
+    error = ((high * upper - product) + high * lower + low * upper) + low * lower
+    s, s_error = _two_sum(z, error)
+    u, u_error = _two_sum(product, s)
+    return np.float64(u + _odd_sum(s_error, u_error))
+
+
+def _exact_fma(a: Value, b: Value, c: Value) -> Value:
+    """In integers: Python rounds the quotient of two of them correctly."""
     if not (math.isfinite(a) and math.isfinite(b)):
         return a * b + c
     if not math.isfinite(c):
@@ -186,16 +226,10 @@ def _fma_float64(a: Value, b: Value, c: Value) -> Value:
 
 
 def _fma_float32(a: Value, b: Value, c: Value) -> Value:
-    """In doubles the product is exact; the sum is rounded to odd, so that rounding it again is
-    as good as rounding once."""
+    """In doubles the product is exact; the sum is rounded to odd."""
     product, addend = float(a) * float(b), float(c)
     total = product + addend
-    if math.isfinite(total):
-        part = total - product
-        error = (product - (total - part)) + (addend - part)
-        if error and math.frexp(total)[0] * 2.0**53 % 2 == 0:
-            total = math.nextafter(total, math.copysign(math.inf, error))
-    return _ONE32 * total
+    return _ONE32 * (_odd_sum(product, addend) if math.isfinite(total) else total)
 
 
 def _fma_float16(a: Value, b: Value, c: Value) -> Value:
