@@ -15,7 +15,6 @@ from dataclasses import replace
 from kernelkit.ir import nodes as ir
 from kernelkit_cpu.rewrite import Rewriter
 
-
 #: An access of the new kernel -> the view it was made through, and how many indices the view has.
 Views = Mapping[object, tuple[ir.ArrayVar, int]]
 
