@@ -52,7 +52,7 @@ class CpuBackend:
     def cache_key(self) -> str:
         from kernelkit_cpu.llvm import versions
 
-        return versions()
+        return f"{versions()}, lanes {self.lanes}"
 
     def cpu(self) -> CpuTarget:
         if self._target is None:

@@ -7,24 +7,23 @@ can see that it changed.
 from __future__ import annotations
 
 import ast
-import builtins
 import difflib
 import types
-from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import NoReturn
 
 import numpy as np
 
 from kernelkit.errors import Diagnostic, Span
 from kernelkit.frontend import operators
-from kernelkit.frontend.builtins import BUILTINS, atomic, const, local, shared
+from kernelkit.frontend.builtins import BUILTINS
+from kernelkit.frontend.captures import Current, capture
 from kernelkit.frontend.context import Context
 from kernelkit.frontend.promotion import ScalarType
 from kernelkit.frontend.values import (
     UNKNOWN,
     ArrayRef,
     Binding,
-    Capture,
     Conflict,
     Scalar,
     Static,
@@ -116,23 +115,14 @@ def _read_var(ctx: Context, binding: VarBinding, name: str, where: Where) -> Val
 
 
 # ---------------------------------------------------------------- values from outside the kernel
-def outside(
-    ctx: Context, value: object, name: str, current: Callable[[], object], where: Where
-) -> Value:
+def outside(ctx: Context, value: object, name: str, current: Current, where: Where) -> Value:
     """A global, closure or attribute: folded, and captured unless it cannot change."""
     if not isinstance(value, types.ModuleType) and _module(value) == "numba":
         _refuse_numba(ctx, name, where)
     if isinstance(value, np.ndarray):
         return _global_array(ctx, value, name, current, where)
-    if not (isinstance(value, types.ModuleType) or id(value) in _FIXED):
-        _capture(ctx, name, value, current, _same)
+    _capture(ctx, name, value, current)
     return fold(ctx, value, name, where)
-
-
-#: What nobody binds anew: our own names and Python's.
-_FIXED = {
-    id(v) for v in (*BUILTINS.values(), shared, local, const, atomic, *vars(builtins).values())
-}
 
 
 def fold(ctx: Context, value: object, name: str, where: Where) -> Value:
@@ -148,44 +138,25 @@ def fold(ctx: Context, value: object, name: str, where: Where) -> Value:
     return Static(value)
 
 
-def _same(old: object, new: object) -> bool:
-    if old is new:
-        return True
-    if type(old) is not type(new):
-        return False
-    if isinstance(old, tuple) and isinstance(new, tuple):
-        return len(old) == len(new) and all(map(_same, old, new))
-    return isinstance(old, (int, float, complex, str, np.generic)) and repr(old) == repr(new)
-
-
-def _capture(
-    ctx: Context, name: str, value: object, current: Callable[[], object],
-    same: Callable[[Any, Any], bool],
-) -> None:  # fmt: skip
-    ctx.captures.setdefault((id(ctx.function.source.fn), name), Capture(name, value, current, same))
+def _capture(ctx: Context, name: str, value: object, current: Current) -> None:
+    key = id(ctx.function.source.fn), name
+    found = None if key in ctx.captures else capture(name, value, current)
+    if found is not None:
+        ctx.captures[key] = found
 
 
 def _global_array(
-    ctx: Context, value: np.ndarray, name: str, current: Callable[[], object], where: Where
+    ctx: Context, value: np.ndarray, name: str, current: Current, where: Where
 ) -> Value:
+    _capture(ctx, name, value, current)
     if value.flags.writeable:
-        # Only const.array_like takes it, and then its elements count, not the object.
-        kept = value.copy()
-        _capture(ctx, name, value, current, lambda old, new: old is new and _equal(kept, new))
-        return Static(value)
-    # The flag says that nobody writes through this array, not that nobody writes its memory.
-    kept = value.copy()
-    _capture(ctx, name, value, current, lambda old, new: old is new and _equal(kept, new))
+        return Static(value)  # which only const.array_like takes
     array = ctx.globals.get(id(value))
     if array is None:
         array = constant_array(ctx, value, name, where)
         ctx.allocate(ctx.span(where), array, np.ascontiguousarray(value), first=True)
         ctx.globals[id(value)] = array
     return ArrayRef(array)
-
-
-def _equal(old: np.ndarray, new: np.ndarray) -> bool:
-    return old.shape == new.shape and old.dtype == new.dtype and old.tobytes() == new.tobytes()
 
 
 def constant_array(ctx: Context, value: np.ndarray, name: str, where: Where) -> ArrayVar:

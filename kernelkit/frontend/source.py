@@ -11,6 +11,7 @@ import ast
 import builtins
 import inspect
 import linecache
+import tokenize
 import types
 import weakref
 from collections.abc import Callable, Sequence
@@ -86,19 +87,34 @@ class SourceFunction:
         return {*self.fn.__globals__, *self.fn.__code__.co_freevars, *vars(builtins)}
 
 
-def remember(function: types.FunctionType) -> None:
-    """Keeps the lines of a function's file as they are now, when it is defined: by its first
-    launch the file may have been edited."""
-    file = function.__code__.co_filename
-    linecache.checkcache(file)
-    lines = linecache.getlines(file, function.__globals__)
-    if lines:
-        _LINES[function] = lines
+def remember(fn: Callable[..., Any]) -> list[str]:
+    """The lines of a function's file as they are when it is defined or, where it has no decorator of
+    ours, first looked at: by its first launch the file may have been edited."""
+    function = inspect.unwrap(fn)
+    if not isinstance(function, types.FunctionType):
+        return []
+    lines = _LINES.get(function)
+    if lines is None:
+        file = function.__code__.co_filename
+        linecache.checkcache(file)
+        lines = linecache.getlines(file, function.__globals__)
+        if lines:
+            _LINES[function] = lines
+    return lines
 
 
-def snapshot(function: types.FunctionType) -> Sequence[str] | None:
-    """The lines of a function's file as they were when it was defined; None where there are none."""
-    return _LINES.get(function) or linecache.getlines(function.__code__.co_filename) or None
+def _text_of(function: types.FunctionType) -> list[str]:
+    """The lines of a function, from its first decorator to its end.
+
+    Raises an OSError where there are none, a SyntaxError for lines that are no function's.
+    """
+    lines = remember(function)[function.__code__.co_firstlineno - 1 :]
+    if not lines:
+        raise OSError("there is no such line")
+    try:
+        return inspect.getblock(lines)
+    except tokenize.TokenError as error:
+        raise SyntaxError(str(error)) from None
 
 
 def read_source(fn: Callable[..., Any]) -> SourceFunction:
@@ -123,12 +139,8 @@ def _read(function: types.FunctionType) -> SourceFunction:
         what = "a lambda cannot be a kernel or device function; write it with def"
         raise CompileError([Diagnostic(Span(file, line), what)])
     try:
-        remembered = _LINES.get(function)
-        if remembered is None:
-            lines, first_line = inspect.getsourcelines(function)
-        else:
-            lines, first_line = inspect.getblock(remembered[line - 1 :]), line
-    except (OSError, TypeError, IndentationError, SyntaxError):
+        lines = _text_of(function)
+    except (OSError, SyntaxError):
         raise _unreadable(function) from None
     text = "".join(lines)
     indented = text[:1] in " \t"
@@ -138,7 +150,7 @@ def _read(function: types.FunctionType) -> SourceFunction:
         ast.increment_lineno(tree, -1)
     if isinstance(tree, ast.AsyncFunctionDef):
         what = "a coroutine cannot be a kernel; drop `async`"
-        first = first_line + tree.lineno - 1
+        first = line + tree.lineno - 1
         raise CompileError([Diagnostic(Span(file, first, tree.col_offset), what)])
     if not isinstance(tree, ast.FunctionDef) or tree.name != function.__code__.co_name:
         if file.startswith("<"):  # the name of no file, which several texts may share
@@ -148,7 +160,7 @@ def _read(function: types.FunctionType) -> SourceFunction:
             "import it again"
         )
     return SourceFunction(
-        function, name, file, tree, tuple(text.splitlines()), first_line,
+        function, name, file, tree, tuple(text.splitlines()), line,
         inspect.signature(function),
     )  # fmt: skip
 

@@ -6,10 +6,10 @@ stand for at a point of the program.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from kernelkit.errors import Span
+from kernelkit.frontend.captures import Capture as Capture
 from kernelkit.frontend.promotion import ScalarType
 from kernelkit.ir.nodes import ArrayVar, Constant, Expr
 
@@ -86,20 +86,3 @@ class Conflict:
 
 
 Binding = VarBinding | TupleBinding | ArrayRef | Static | Unknown | Conflict
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """Something outside the kernel that was folded into it."""
-
-    name: str
-    value: object
-    current: Callable[[], object]
-    same: Callable[[object, object], bool]
-
-    def unchanged(self) -> bool:
-        """Whether a new parse would fold the same value."""
-        try:
-            return self.same(self.value, self.current())
-        except Exception:
-            return False

@@ -12,11 +12,12 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from kernelkit.analysis.pipeline import Analysis, analyse
 from kernelkit.errors import CompileError, Diagnostic, Span
 from kernelkit.frontend.arguments import ArgType
+from kernelkit.frontend.captures import Capture
 from kernelkit.frontend.parser import parse
 from kernelkit.frontend.source import read_source
 from kernelkit.ir.nodes import Kernel, Options
@@ -29,12 +30,6 @@ from kernelkit.runtime.settings import Settings
 if TYPE_CHECKING:
     from kernelkit.backend import Artifact, Binary, Executable
     from kernelkit.runtime.configuration import Dim3
-
-
-class Capture(Protocol):
-    """Something outside the kernel that was folded into it."""
-
-    def unchanged(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

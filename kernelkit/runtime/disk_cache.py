@@ -251,7 +251,7 @@ _said_lock = threading.Lock()
 # ---------------------------------------------------------------- entries
 def _key(*fields: str) -> str:
     """The name of what some texts determine, with this version of kernelkit."""
-    sum_of_all = _digest(_FORMAT)
+    sum_of_all = digest(_FORMAT)
     for field in (__version__, *fields):
         encoded = field.encode("utf-8", "surrogatepass")
         sum_of_all.update(len(encoded).to_bytes(8, "little") + encoded)
@@ -291,10 +291,11 @@ def _unpacked(key: str, entry: bytes) -> tuple[str, bytes] | None:
 
 def _checksum(key: str, body: bytes) -> bytes:
     """Over the key as well: an entry under another's name is no entry."""
-    return _digest(key.encode() + body).digest()
+    return digest(key.encode() + body).digest()
 
 
-def _digest(data: bytes) -> Any:
+def digest(data: bytes) -> Any:
+    """BLAKE2b of 32 bytes, as hashlib would have it."""
     try:
         # What hashlib has, without the milliseconds that it takes to load OpenSSL.
         from _blake2 import blake2b

@@ -2,8 +2,9 @@
 
 In: a function, the types of its arguments, settings, block and place. Out: a Recalled, which loads
 what the disk cache has, and keeps what is compiled anew.
-Holds: an entry is used only where the function, all that it depends on, kernelkit itself, the back
-end and the processor are what they were; what was refused when it was compiled has no entry.
+Holds: an entry is used only where the function, all that it depends on, Python, NumPy, kernelkit
+itself, the back end and the processor are what they were; what was refused when it was compiled has
+no entry.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from kernelkit.frontend.arguments import ArgType, ScalarArg, StaticArg
+from kernelkit.frontend.captures import Capture
 from kernelkit.ir.types import ArrayType
 from kernelkit.registry import Place
-from kernelkit.runtime import disk_cache
+from kernelkit.runtime import disk_cache, fingerprint
 from kernelkit.runtime.configuration import Dim3
-from kernelkit.runtime.fingerprint import Held, fingerprint, value_text
+from kernelkit.runtime.fingerprint import Fingerprint
 from kernelkit.runtime.settings import Settings
-from kernelkit.version import __version__
 
 if TYPE_CHECKING:
-    from kernelkit.backend import Binary, Executable
+    from kernelkit.backend import Binary, Executable, Target
 
 
 class Summary(NamedTuple):
@@ -40,7 +43,9 @@ class Summary(NamedTuple):
 class Recalled:
     """The entries of one specialisation."""
 
-    def __init__(self, place: Place, fields: tuple[str, ...], captures: tuple[Held, ...]) -> None:
+    def __init__(
+        self, place: Place, fields: tuple[str, ...], captures: tuple[Capture, ...]
+    ) -> None:
         self._place, self._fields = place, fields
         self.captures = captures
 
@@ -60,7 +65,12 @@ class Recalled:
 
     def keep(self, noalias: bool, summary: Summary, binary: Binary) -> None:
         """Leave it for later processes."""
-        stored = json.dumps({"summary": summary, "metadata": dict(binary.metadata)})
+        if not all(capture.unchanged() for capture in self.captures):
+            return  # changed by another thread while it was compiled
+        try:
+            stored = json.dumps({"summary": summary, "metadata": dict(binary.metadata)})
+        except (TypeError, ValueError):
+            return  # more than JSON can say
         disk_cache.current().keep((*self._fields, str(noalias)), stored, binary.data)
 
 
@@ -75,55 +85,61 @@ def recall(
     backend, target = place.backend, place.device.target
     if not getattr(backend, "cached", False) or not disk_cache.current().folder:
         return None
-    texts = [_type_text(each) for each in types.values()]
-    if None in texts:
+    ours, theirs = _state("kernelkit"), _state(type(backend).__module__.partition(".")[0])
+    kernel = fingerprint.of_function(fn)
+    arguments = [_of_type(each) for each in types.values()]
+    if not ours or not theirs or kernel is None or None in arguments:
         return None
-    found = fingerprint(fn)
-    if found is None:
-        return None
+    known = [kernel, *(each for each in arguments if each is not None)]
     fields = (
-        "recall", __version__, _code(), _code_of(backend), disk_cache.maker(backend),
-        target.name, target.features, found.text, str(tuple(types)), "\0".join(map(str, texts)),
-        str(settings), str(block),
+        sys.version, np.__version__, ours, theirs, disk_cache.maker(backend), *_describe(target),
+        str(tuple(types)), *(each.text for each in known), str(settings), str(block),
     )  # fmt: skip
-    return Recalled(place, fields, found.captures)
+    return Recalled(place, fields, tuple(c for each in known for c in each.captures))
 
 
-def _type_text(kind: ArgType) -> str | None:
-    """An argument's type, the same for the same type in every process."""
+def _of_type(kind: ArgType) -> Fingerprint | None:
+    """An argument's type: its text is the same for the same type in every process."""
     if isinstance(kind, ArrayType | ScalarArg):
-        return repr(kind)
+        return Fingerprint(repr(kind), ())
     if isinstance(kind, StaticArg):
-        return value_text(kind.value)
-    if kind.cls is not None:
+        return fingerprint.of_value(kind.value)
+    items = [_of_type(item) for item in kind.items]
+    cls = fingerprint.of_value(kind.cls)
+    known = [each for each in (cls, *items) if each is not None]
+    if len(known) <= len(items):
         return None
-    inner = [_type_text(item) for item in kind.items]
-    return None if None in inner else f"({', '.join(map(str, inner))})"
+    texts = repr([each.text for each in known])
+    return Fingerprint(texts, tuple(c for each in known for c in each.captures))
 
 
-# ---------------------------------------------------------------- which kernelkit
+def _describe(target: Target) -> tuple[str, ...]:
+    """A target; its sets in an order that is the same in every process."""
+    can = target.capabilities
+    limits = [getattr(can, name) for name in can.__dataclass_fields__]
+    texts = [str(sorted(x) if isinstance(x, frozenset) else x) for x in limits]
+    return target.name, target.features, str(texts)
+
+
 @functools.cache
-def _code() -> str:
-    return _state(Path(__file__).parents[1])
-
-
-@functools.cache
-def _code_of(backend: object) -> str:
-    """The same for a back end's package."""
-    import sys
-
-    module = sys.modules.get(type(backend).__module__)
+def _state(package: str) -> str:
+    """Which code a package is: where it lies, and the names, sizes and times of its files. "" where
+    that cannot be seen, as inside an archive."""
+    module = sys.modules.get(package)
+    found: list[str] = []
+    for root in getattr(module, "__path__", ()):
+        for folder, folders, files in os.walk(root):
+            folders[:] = sorted(each for each in folders if each != "__pycache__")
+            found += (os.path.join(folder, each) for each in sorted(files) if each.endswith(".py"))
     file = getattr(module, "__file__", None)
-    return "" if file is None else _state(Path(file).parent)
+    if not hasattr(module, "__path__") and file:
+        found.append(file)
+    return "\n".join(map(_seen, found))
 
 
-def _state(folder: Path) -> str:
-    """Which files of code a folder holds: their names, sizes and times."""
-    found = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f != "__pycache__")
-        for name in sorted(files):
-            if name.endswith(".py"):
-                seen = os.stat(os.path.join(root, name))
-                found.append(f"{name} {seen.st_size} {seen.st_mtime_ns}")
-    return "\n".join(found)
+def _seen(file: str) -> str:
+    try:
+        seen = os.stat(file)
+    except OSError:  # a link to nowhere, such as an editor's lock
+        return file
+    return f"{file} {seen.st_size} {seen.st_mtime_ns}"

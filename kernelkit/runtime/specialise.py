@@ -27,8 +27,9 @@ from kernelkit.runtime.settings import Settings
 if TYPE_CHECKING:
     from kernelkit.backend import Executable
     from kernelkit.frontend.arguments import ArgType
+    from kernelkit.frontend.captures import Capture
     from kernelkit.runtime.arguments import Reading
-    from kernelkit.runtime.build import Analysed, Capture
+    from kernelkit.runtime.build import Analysed
 
 #: Versions kept of one specialisation for different values of captured globals.
 SIBLINGS = 8
@@ -74,9 +75,12 @@ class Specialisation:
 
     def unchanged(self) -> bool:
         """Whether what the kernel took from outside is still what it was."""
-        for capture in self.captures:  # noqa: SIM110 - a generator costs more than the loop
-            if not capture.unchanged():
-                return False
+        try:
+            for capture in self.captures:
+                if capture.current() is not capture.value and not capture.unchanged():
+                    return False
+        except Exception:
+            return False  # it is not there any more
         return True
 
     def check(self, reading: Reading, shared_bytes: int) -> None:

@@ -438,7 +438,8 @@ print(said[0].message)
 def in_a_child(before: str, folder: Path) -> str:
     """What a cache says that is used in another process, after some preparation there."""
     done = subprocess.run(
-        [sys.executable, "-c", before + IN_A_CHILD],
+        # Without -B, Python itself would leave half a file of its bytecode.
+        [sys.executable, "-B", "-c", before + IN_A_CHILD],
         capture_output=True, text=True, timeout=60,
         env=os.environ | {disk_cache.FOLDER_VARIABLE: str(folder)},
     )  # fmt: skip
