@@ -8,7 +8,7 @@ are used in several leaves, a part for each vector.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from kernelkit.ir.nodes import Allocate, ArrayVar
 from kernelkit.ir.types import INT64, AddressSpace
@@ -20,14 +20,11 @@ from kernelkit_cpu.text import Operand
 from kernelkit_cpu.values import Value, constant, uniform
 
 
-@dataclass(slots=True, eq=False)
 class Arrays:
-    frame: Frame
-    plan: Plan
-    layout: Layout
-    storage: Storage
-    #: Local arrays: base, and bytes of a vector.
-    local: dict[ArrayVar, tuple[Operand, int]] = field(default_factory=dict)
+    def __init__(self, frame: Frame, plan: Plan, layout: Layout, storage: Storage) -> None:
+        self.frame, self.plan, self.layout, self.storage = frame, plan, layout, storage
+        #: Local arrays: base, and bytes of a vector.
+        self.local: dict[ArrayVar, tuple[Operand, int]] = {}
 
     def allocate(self, stmt: Allocate) -> None:
         array = stmt.array

@@ -8,7 +8,7 @@ Holds: between two leaves all threads of the block have done what stands before.
 from __future__ import annotations
 
 from kernelkit.analysis.webs import Place
-from kernelkit.ir.nodes import Allocate, Expr, For, walk
+from kernelkit.ir.nodes import Allocate, Expr, For, Stmt, Var, walk
 from kernelkit_cpu import faults
 from kernelkit_cpu.arrays import Arrays
 from kernelkit_cpu.contexts import Names
@@ -90,11 +90,15 @@ class _BlockWriter:
             self.masks.goes_on(here, end)
             self.text.start(here)
 
+    def assign(self, stmt: Stmt, var: Var, value: Value) -> None:
+        web = self.frame.facts.analysis.webs.definitions[stmt, var]
+        self.frame.write(web, value)
+        self.masks.assign(web)
+
     def barrier(self, item: BlockBarrier) -> None:
         result, stmt, frame = write_vote(self.vectors, item), item.stmt, self.frame
         if stmt.result is not None:
-            web = frame.facts.analysis.webs.definitions[stmt, stmt.result]
-            frame.write(web, frame.arithmetic.cast(result, stmt.result.type))
+            self.assign(stmt, stmt.result, frame.arithmetic.cast(result, stmt.result.type))
 
     def branch(self, item: BlockIf) -> None:
         text = self.text
@@ -162,7 +166,7 @@ class _BlockWriter:
         self.masks.goes_on(inside, end)
         text.start(inside)
         self.masks.reset((stmt, Place.NEXT))
-        frame.write(frame.facts.analysis.webs.definitions[stmt, stmt.target], counter.value())
+        self.assign(stmt, stmt.target, counter.value())
         self.items(item.body)
         text.start(latch)
         poll(frame)

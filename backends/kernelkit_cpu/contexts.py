@@ -9,7 +9,7 @@ the leaf began.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kernelkit.analysis.kinds import Level
 from kernelkit.analysis.webs import Web
@@ -30,8 +30,7 @@ from kernelkit_cpu.values import Form, Value, uniform
 Entry = Mapping[Web, Parts]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """A web's memory across leaves: one element per vector."""
 
     form: Form
@@ -39,15 +38,12 @@ class Context:
     addresses: tuple[Operand, ...]
 
 
-@dataclass(slots=True, eq=False)
 class Names:
-    frame: Frame
-    plan: Plan
-    layout: Layout
-    storage: Storage
-    contexts: dict[Web, Context] = field(default_factory=dict)
-    #: The block's own scalars.
-    own: dict[Web, Slot] = field(default_factory=dict)
+    def __init__(self, frame: Frame, plan: Plan, layout: Layout, storage: Storage) -> None:
+        self.frame, self.plan, self.layout, self.storage = frame, plan, layout, storage
+        self.contexts: dict[Web, Context] = {}
+        #: The block's own scalars.
+        self.own: dict[Web, Slot] = {}
 
     # ------------------------------------------------------------ of the block
     def begin(self) -> None:
@@ -90,9 +86,9 @@ class Names:
         touched = self.plan.touched[leaf]
         frame.slots, frame.values = {}, _constants(frame)
         committed: dict[Web, Slot] = {}
+        for web in touched.again:
+            frame.values[web] = _again(frame, web)
         for web, home in self.plan.homes.items():
-            if home is Home.AGAIN:
-                frame.values[web] = _again(frame, web)
             if web not in touched.used:
                 continue
             if home is Home.SLOT:

@@ -7,7 +7,6 @@ jumped out of, what remains runs for the others, and is skipped where there are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from kernelkit.ir.nodes import (
@@ -48,14 +47,13 @@ VERSIONED = 400
 VERSIONS = 2
 
 
-@dataclass(slots=True, eq=False)
 class Writer:
     """Writes the statements of one vector."""
 
-    frame: Frame
-    exits: Exits
-    #: How often code was written twice around this place.
-    versions: int = 0
+    def __init__(self, frame: Frame, exits: Exits) -> None:
+        self.frame, self.exits = frame, exits
+        #: How often code was written twice around this place.
+        self.versions = 0
 
     # ------------------------------------------------------------ bodies
     def body(self, body: Body, top: bool = False) -> None:
@@ -67,9 +65,14 @@ class Writer:
             if not text.here:
                 break
             rest = body[number + 1 :]
-            if top and rest and self.rest_of(stmt, rest):
-                break
-            self.stmt(stmt)
+            if top and rest and isinstance(stmt, If) and _only_returns(stmt):
+                condition = control(frame, stmt.condition)
+                if not condition.is_uniform:
+                    self.rest_of(condition, rest)
+                    break
+                self.branch(condition, stmt)
+            else:
+                self.stmt(stmt)
             if not text.here or not self.exits.narrow(stmt) or not rest:
                 continue
             end = end or text.label("rest")
@@ -79,17 +82,11 @@ class Writer:
         if end is not None:
             text.start(end)
 
-    def rest_of(self, stmt: Stmt, rest: Body) -> bool:
-        """`if c: return` and what follows it; False if it is not that, or the same for all lanes."""
-        if not isinstance(stmt, If) or not _only_returns(stmt):
-            return False
-        frame = self.frame
-        condition = control(frame, stmt.condition)
-        if condition.is_uniform:
-            return False
-        self.exits.leave(None, frame.arithmetic.one(condition))
-        self.arm(frame.arithmetic.unary("not", condition), rest, top=True)
-        return True
+    def rest_of(self, condition: Value, rest: Body) -> None:
+        """What follows `if condition: return`."""
+        arithmetic = self.frame.arithmetic
+        self.exits.leave(None, arithmetic.one(condition))
+        self.arm(arithmetic.unary("not", condition), rest, top=True)
 
     def stmt(self, stmt: Stmt) -> None:
         frame = self.frame

@@ -81,7 +81,7 @@ class Version:
 class _Emitter:
     def __init__(self, analysis: Analysis, target: CpuTarget, lanes: int | None) -> None:
         self.target = target
-        self.user_block = analysis.shape.block
+        self.given, self.user_block = analysis, analysis.shape.block
         kernel, self.block, shape, self.views, self.axes = prepared(
             analysis.kernel, self.user_block, target, lanes
         )
@@ -97,7 +97,10 @@ class _Emitter:
     def emit(self) -> Artifact:
         kernel, shape = self.kernel, self.shape
         interior = None if kernel.options.debug else find_interior(kernel, shape)
-        main = Version(analyse(kernel, shape), never_negative(kernel, shape))
+        known = self.given
+        if kernel is not known.kernel or shape != known.shape:
+            known = analyse(kernel, shape)
+        main = Version(known, never_negative(kernel, shape))
         inner = None
         if interior is not None:
             inner = Version(analyse(interior.kernel, shape), interior.never_negative)

@@ -7,7 +7,8 @@ not done so; what runs next is cut to these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from kernelkit.analysis.kinds import Level
 from kernelkit.ir.nodes import Return, Stmt
@@ -16,8 +17,7 @@ from kernelkit_cpu.jumps import Jump, Jumps, Target
 from kernelkit_cpu.text import Operand
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """A target of jumps while its statement is written: a label for jumps that the whole vector
     takes, and the mask (in memory) of the lanes that have not jumped there."""
 
@@ -25,14 +25,12 @@ class Exit:
     stay: Operand | None
 
 
-@dataclass(slots=True, eq=False)
 class Exits:
     """`open`: the targets of the statements around the present place. Jumps to one that is not
     the vector's own only clear its mask."""
 
-    frame: Frame
-    jumps: Jumps
-    open: dict[Target, Exit] = field(default_factory=dict)
+    def __init__(self, frame: Frame, jumps: Jumps, outer: Mapping[Target, Exit]) -> None:
+        self.frame, self.jumps, self.open = frame, jumps, dict(outer)
 
     def slot(self, hint: str) -> Operand:
         """Memory for a mask."""

@@ -206,7 +206,12 @@ class Frame:
         """A value that is known to be the same in all lanes that run, as a scalar."""
         if value.is_uniform:
             return value
-        return uniform(value.type, self.lane(value, self.first_active()))
+        found = self.lane(value, self.first_active())
+        if not self.certain:
+            # Where no lane runs that is lane 0's, maybe poison, on which nobody may branch.
+            kind = register(value.type)
+            found = tuple(self.text.let(f"freeze {kind} {part}") for part in found)
+        return uniform(value.type, found)
 
     # ------------------------------------------------------------ code for some
     def guarded(self, write: Callable[[], None]) -> None:

@@ -9,7 +9,6 @@ element per vector, in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum
 
 from kernelkit.analysis.kinds import Level
@@ -70,24 +69,25 @@ class Home(Enum):
 Path = tuple[object, ...]
 
 
-@dataclass(slots=True)
 class Use:
     """Where a web is used: leaves, the block's own control, and paths of regions."""
 
-    leaves: set[Vectors] = field(default_factory=set)
-    block: bool = False
-    in_loop: bool = False
-    reads: list[Path] = field(default_factory=list)
-    definition: Path | None = None
+    def __init__(self) -> None:
+        self.leaves: set[Vectors] = set()
+        self.block = False
+        self.in_loop = False
+        self.reads: list[Path] = []
+        self.definition: Path | None = None
 
 
-@dataclass(slots=True)
 class Touched:
-    """Webs that a leaf reads or assigns, and those it assigns, in the order in which they turn up,
-    which the text of the kernel follows."""
+    """The webs that a leaf reads or assigns, and those that it assigns, in the order in which they
+    turn up, which the text of the kernel follows; those that are made again for it."""
 
-    used: dict[Web, None] = field(default_factory=dict)
-    assigned: dict[Web, None] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.used: dict[Web, None] = {}
+        self.assigned: dict[Web, None] = {}
+        self.again: list[Web] = []
 
 
 class Uses:
@@ -179,7 +179,21 @@ def find_homes(analysis: Analysis, uses: Uses) -> dict[Web, Home]:
     finder = _Finder(analysis)
     for web, use in uses.of.items():
         finder.homes[web] = finder.home(web, use)
+    for touched in uses.touched.values():
+        touched.again = _made_again(analysis, finder.homes, touched)
     return finder.homes
+
+
+def _made_again(analysis: Analysis, homes: dict[Web, Home], touched: Touched) -> list[Web]:
+    """The webs that a leaf needs made again, and what these are made of, in order."""
+    needed, found = set(touched.used), []
+    for web in reversed(homes):
+        if homes[web] is Home.AGAIN and web in needed:
+            found.append(web)
+            for expr in expressions(web.definitions[0]):
+                reads = (e for e in walk_expr(expr) if isinstance(e, Read))
+                needed.update(analysis.webs.reads[e] for e in reads)
+    return found[::-1]
 
 
 class _Finder:

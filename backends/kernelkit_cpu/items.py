@@ -9,7 +9,7 @@ Holds: plain barriers leave no item; the end of a leaf is one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelkit.analysis.kinds import Level
 from kernelkit.analysis.pipeline import Analysis
@@ -29,40 +29,34 @@ from kernelkit.ir.nodes import (
 from kernelkit_cpu.jumps import Jumps
 
 
-@dataclass(frozen=True, eq=False)
-class Leaf:
+class Leaf(NamedTuple):
     body: Body
 
 
-@dataclass(frozen=True, eq=False)
-class BlockIf:
+class BlockIf(NamedTuple):
     stmt: If
     then: Items
     orelse: Items
 
 
-@dataclass(frozen=True, eq=False)
-class BlockLoop:
+class BlockLoop(NamedTuple):
     stmt: For | While
     prelude: Items
     body: Items
 
 
-@dataclass(frozen=True, eq=False)
-class BlockScope:
+class BlockScope(NamedTuple):
     stmt: Scope
     body: Items
 
 
-@dataclass(frozen=True, eq=False)
-class BlockBarrier:
+class BlockBarrier(NamedTuple):
     """One that counts or votes."""
 
     stmt: Barrier
 
 
-@dataclass(frozen=True, eq=False)
-class BlockJump:
+class BlockJump(NamedTuple):
     stmt: Break | Continue
 
 

@@ -7,7 +7,7 @@ Holds: a target is a loop or scope with the place in it, or None, the end of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelkit.analysis.kinds import Level
 from kernelkit.analysis.variability import Variability
@@ -31,8 +31,7 @@ Breakable = For | While | Scope
 Target = tuple[Breakable, Place] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Jumps:
+class Jumps(NamedTuple):
     """Where each jump leads, how threads part at it, and which targets a statement may leave for."""
 
     targets: Mapping[Stmt, Target]

@@ -9,7 +9,7 @@ each row begins a vector.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kernelkit.analysis.kinds import stays_in_row
@@ -33,8 +33,7 @@ class At(NamedTuple):
     x: Operand
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     block: Block
     lanes: int
     in_rows: bool
@@ -62,6 +61,12 @@ class Layout:
         return self.per_row * self.rows
 
     @property
+    def starts_warps(self) -> bool:
+        """Whether every vector is a whole warp, or begins one."""
+        whole = not self.in_rows or self.rows == 1 or self.block[0] % WARP == 0
+        return self.lanes == WARP and whole
+
+    @property
     def is_even(self) -> bool:
         """Whether all lanes of all vectors have a thread."""
         return self.threads % self.lanes == 0
@@ -69,12 +74,28 @@ class Layout:
 
 def combined(text: Text, outer: Operand, size: int, inner: Operand) -> Operand:
     """outer * size + inner."""
-    if outer == "0" or size == 0:
+    if outer == "0":
         return inner
     scaled = outer if size == 1 else text.let(f"mul nuw nsw i64 {outer}, {size}")
     if inner == "0":
         return scaled
     return text.let(f"add nuw nsw i64 {scaled}, {inner}")
+
+
+def counted(text: Text, count: int, write: Callable[[Operand], None], mark: str) -> None:
+    """A loop from 0 to count - 1."""
+    if count == 1:
+        return write("0")
+    slot = text.alloca("i64", hint="n")
+    head, end = text.label("vectors"), text.label("endvectors")
+    text.store("i64", "0", slot)
+    text.start(head)
+    number = text.load("i64", slot)
+    write(number)
+    following = text.let(f"add nuw nsw i64 {number}, 1")
+    text.store("i64", following, slot)
+    text.branch(text.let(f"icmp ult i64 {following}, {count}"), head, end, mark)
+    text.start(end)
 
 
 def vector_number(text: Text, layout: Layout, at: At) -> Operand:
@@ -104,7 +125,7 @@ def set_registers(frame: Frame, layout: Layout, at: At) -> None:
     frame.thread_numbers = linear(INT64, start, 1)
     for axis, value in enumerate(across):
         frame.registers["threadIdx", axis] = value
-    if layout.lanes == WARP:
+    if layout.starts_warps:
         frame.registers["laneid", 0] = linear(INT64, "0", 1)
     else:
         lane = frame.arithmetic.binary("and", frame.thread_numbers, constant(INT64, WARP - 1))

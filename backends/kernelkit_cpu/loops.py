@@ -8,7 +8,7 @@ there are none; lanes that wait for the next iteration are taken out of another 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelkit.analysis.kinds import Level
 from kernelkit.analysis.webs import Place
@@ -20,13 +20,11 @@ from kernelkit_cpu.expressions import control
 from kernelkit_cpu.frame import Frame
 from kernelkit_cpu.jumps import Breakable
 from kernelkit_cpu.polling import poll
+from kernelkit_cpu.sizes import is_unrolled
 from kernelkit_cpu.text import Operand
 
 #: Writes a body for the lanes of the frame's mask.
 WriteBody = Callable[[Body], None]
-
-#: Loops of a constant length up to this are unrolled.
-UNROLLED = 16
 
 
 def parts_lanes(frame: Frame, stmt: Breakable) -> bool:
@@ -42,8 +40,7 @@ def unrolling(frame: Frame, whole: bool) -> str:
     return module.loop("unroll.full") if whole else ""
 
 
-@dataclass(slots=True)
-class _Loop:
+class _Loop(NamedTuple):
     """A loop while it is written: the mask before it, its labels, masks in memory, and whether lanes
     that are in it may become fewer."""
 
@@ -171,7 +168,7 @@ def _next(loop: _Loop, stmt: For, counter: Counter, inside: str) -> None:
     if loop.shrinks:
         again = frame.arithmetic.both(frame.any(left), again)
     counter.advance()
-    short = trips is not None and trips <= UNROLLED
+    short = is_unrolled(stmt, trips, frame.facts.analysis.variability.kinds)
     whole = short and not loop.exits.jumps.escapes[stmt]
     text.branch(again, inside, loop.end, unrolling(frame, whole))
 

@@ -21,7 +21,8 @@ Views = Mapping[object, tuple[ir.ArrayVar, int]]
 
 def lower(kernel: ir.Kernel) -> tuple[ir.Kernel, Views]:
     statements = list(ir.walk(kernel.body))
-    if any(isinstance(s, ir.Barrier) for s in statements):
+    promised = any(_promises(e) for s in statements for e in ir.expressions(s))
+    if promised and any(isinstance(s, ir.Barrier) for s in statements):
         kernel = replace(kernel, body=_Promises().body(kernel.body))
     if not any(isinstance(s, ir.View) for s in statements):
         return kernel, {}

@@ -8,42 +8,38 @@ their own, and go back to memory behind it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kernelkit.analysis.webs import Web
 from kernelkit_cpu.exits import Exit
 from kernelkit_cpu.frame import Frame
 from kernelkit_cpu.jumps import Target
-from kernelkit_cpu.layout import Layout
+from kernelkit_cpu.layout import Layout, counted
 from kernelkit_cpu.plan import Plan
 from kernelkit_cpu.storage import Storage
 from kernelkit_cpu.text import Operand
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A mask of a vector in its slot, and where it stays; None: this leaf is the last to ask."""
 
     slot: Operand
     address: Operand | None
 
 
-@dataclass(slots=True, eq=False)
 class Masks:
-    frame: Frame
-    plan: Plan
-    layout: Layout
-    storage: Storage
-    #: Threads that have not returned.
-    alive: Operand | None = None
-    #: Whether there are any in the block (i1, in memory).
-    living: Operand | None = None
-    #: Threads that have not jumped to a target at the level of the block.
-    stays: dict[Target, Operand] = field(default_factory=dict)
-    #: Of webs that may be unassigned, in debug builds: threads that assigned them.
-    assigned: dict[Web, Operand] = field(default_factory=dict)
-    #: The targets around the present place.
-    open: list[Target] = field(default_factory=list)
+    def __init__(self, frame: Frame, plan: Plan, layout: Layout, storage: Storage) -> None:
+        self.frame, self.plan, self.layout, self.storage = frame, plan, layout, storage
+        #: Threads that have not returned.
+        self.alive: Operand | None = None
+        #: Whether there are any in the block (i1, in memory).
+        self.living: Operand | None = None
+        #: Threads that have not jumped to a target at the level of the block.
+        self.stays: dict[Target, Operand] = {}
+        #: Of webs that may be unassigned, in debug builds: threads that assigned them.
+        self.assigned: dict[Web, Operand] = {}
+        #: The targets around the present place.
+        self.open: list[Target] = []
 
     # ------------------------------------------------------------ of the block
     def begin(self) -> None:
@@ -90,9 +86,26 @@ class Masks:
             self._fill(self.stays[target], -1)
 
     @property
-    def parts(self) -> bool:
-        """Whether some threads may be gone while others run here."""
-        return any(target in self.stays for target in self.open)
+    def left(self) -> list[Operand]:
+        """The masks of the targets around the present place that threads may have jumped to."""
+        return [self.stays[target] for target in self.open if target in self.stays]
+
+    def assign(self, web: Web) -> None:
+        """The block assigned a name, for all its threads that are here."""
+        text, address = self.frame.text, self.assigned.get(web)
+        if address is None:
+            return
+        masks = [each for each in (self.alive, *self.left) if each is not None]
+
+        def one(number: Operand) -> None:
+            here = "-1"
+            for each in masks:
+                word = text.load("i64", text.at("i64", each, number))
+                here = text.let(f"and i64 {here}, {word}")
+            place = text.at("i64", address, number)
+            text.store("i64", text.let(f"or i64 {text.load('i64', place)}, {here}"), place)
+
+        counted(text, self.layout.vectors, one, text.module.loop("unroll.disable"))
 
     def goes_on(self, on: str, end: str) -> None:
         """Leave a loop for good when no thread is left."""

@@ -7,7 +7,7 @@ from one leaf to the next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelkit.analysis.pipeline import Analysis
 from kernelkit.analysis.webs import Web
@@ -17,8 +17,7 @@ from kernelkit_cpu.items import Items, Leaf, Vectors, on_vectors, split
 from kernelkit_cpu.jumps import Jumps, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """`crossing`: local arrays used in more than one leaf. `divergent_targets`: what threads leave
     for out of leaves. `remembers_returns`: whether a later leaf must know which threads have
     returned. `last`: the leaf at the end of the kernel, if it ends with one."""

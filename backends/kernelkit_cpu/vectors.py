@@ -8,7 +8,7 @@ are in memory again. Code of one vector has a frame of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kernelkit.ir.nodes import Return, walk
 from kernelkit_cpu import faults, layout, warp_checks
@@ -21,11 +21,11 @@ from kernelkit_cpu.homes import Home
 from kernelkit_cpu.items import Leaf, Vectors
 from kernelkit_cpu.jam import JamWriter, jam_factor
 from kernelkit_cpu.jumps import Jumps, Target
-from kernelkit_cpu.layout import At, Layout, combined
+from kernelkit_cpu.layout import At, Layout, combined, counted
 from kernelkit_cpu.masks import Masks, exits_of, still_here
 from kernelkit_cpu.plan import Plan
 from kernelkit_cpu.sizes import size
-from kernelkit_cpu.text import Operand, Text
+from kernelkit_cpu.text import Operand
 
 #: Vector loops of so few rounds, with contexts, are unrolled whole if their bodies are small.
 FEW_VECTORS, SMALL_BODY = 8, 150
@@ -36,8 +36,7 @@ TINY_BODY, TIMES = 40, 4
 Write = Callable[[Frame, dict[Target, Exit]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class VectorLoops:
+class VectorLoops(NamedTuple):
     """`frame` is the block's; each leaf has a copy of it."""
 
     frame: Frame
@@ -137,7 +136,7 @@ class VectorLoops:
         """How many vectors are written at once."""
         frame, grid = self.frame, self.layout
         plain = grid.in_rows and grid.is_even and not self.arrays.local
-        if not plain or frame.cold or frame.debug or self.plan.has_return or self.masks.parts:
+        if not plain or frame.cold or frame.debug or self.plan.has_return or self.masks.left:
             return 1
         side_by_side = grid.block[1] if grid.block[1] > 1 else grid.per_row
         return jam_factor(frame.facts.analysis, leaf.body, side_by_side)
@@ -179,24 +178,10 @@ class VectorLoops:
             layout.set_registers(frame, self.layout, at)
             committed = self.names.begin_vector(frame, leaf, number, entry)
             vectors.append((frame, number))
-        JamWriter([Writer(frame, Exits(frame, self.jumps)) for frame, _ in vectors]).body(leaf.body)
+        JamWriter([Writer(frame, Exits(frame, self.jumps, {})) for frame, _ in vectors]).body(
+            leaf.body
+        )
         for frame, number in vectors:
             self.names.end_vector(frame, leaf, number)
         # Nobody is gone: the last vector's values stand for those of all.
         self.names.commit(vectors[-1][0], committed)
-
-
-def counted(text: Text, count: int, write: Callable[[Operand], None], mark: str) -> None:
-    """A loop from 0 to count - 1."""
-    if count == 1:
-        return write("0")
-    slot = text.alloca("i64", hint="n")
-    head, end = text.label("vectors"), text.label("endvectors")
-    text.store("i64", "0", slot)
-    text.start(head)
-    number = text.load("i64", slot)
-    write(number)
-    following = text.let(f"add nuw nsw i64 {number}, 1")
-    text.store("i64", following, slot)
-    text.branch(text.let(f"icmp ult i64 {following}, {count}"), head, end, mark)
-    text.start(end)
