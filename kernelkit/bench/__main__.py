@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from kernelkit.bench import cpu, reference
+from kernelkit.bench import cpu, math, reference
 
 
 def python(arguments: Sequence[str]) -> int:
@@ -24,7 +24,9 @@ def python(arguments: Sequence[str]) -> int:
 
 
 #: What measures, given the rest of the command line; its exit status.
-SUITES: dict[str, Callable[[Sequence[str]], int]] = {"python": python, "cpu": cpu.main}
+SUITES: dict[str, Callable[[Sequence[str]], int]] = {
+    "python": python, "cpu": cpu.main, "math": math.main,
+}  # fmt: skip
 
 
 def main() -> int:

@@ -112,7 +112,11 @@ def log2_float64(x: Number) -> Number:
     q = fma(q, f, -0.36067376022224995)
     q = fma(q, f, 0.4808983469629903)
     q = fma(q, f, -0.7213475204444817)
-    y = fma(f, LOG2_E_64, fma(f * f, q, f * LOG2_E_REST_64)) + e
+    # The greater part, kept from being fused with e by the zero, and what its rounding takes away.
+    product = fma(f, LOG2_E_64, 0.0)
+    rest = fma(f, LOG2_E_REST_64, fma(f, LOG2_E_64, -product))
+    total = e + product
+    y = total + (((e - total) + product) + fma(f, f * q, rest))
     return edges(x, y)
 
 
