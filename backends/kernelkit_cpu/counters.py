@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from kernelkit.ir.types import BOOL, INT64
 from kernelkit_cpu.frame import Frame
+from kernelkit_cpu.sizes import length
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import register
 from kernelkit_cpu.values import Form, Value, constant, uniform, varying
 
 #: Bounds within this are far from wrapping.
 _NEAR = 1 << 62
-
-
-def length(numbers: range) -> int:
-    """len(numbers), which may be more than an index can be."""
-    return (numbers[-1] - numbers[0]) // numbers.step + 1 if numbers else 0
 
 
 class Counter:

@@ -18,7 +18,6 @@ from kernelkit.ir.nodes import (
     Assign,
     Body,
     Breakpoint,
-    Constant,
     For,
     If,
     Load,
@@ -31,9 +30,9 @@ from kernelkit.ir.nodes import (
 from kernelkit_cpu import counters
 from kernelkit_cpu.control import Writer, is_predicable
 from kernelkit_cpu.expressions import control
-from kernelkit_cpu.loops import UNROLLED, unrolling
+from kernelkit_cpu.loops import unrolling
 from kernelkit_cpu.polling import poll
-from kernelkit_cpu.sizes import size
+from kernelkit_cpu.sizes import UNROLLED, is_unrolled, size, trips_of
 
 #: Vectors at once, by how many nodes their body may have: what they need must fit the registers.
 WIDTHS = ((4, 110), (2, 220))
@@ -64,18 +63,10 @@ def _shared_loads(analysis: Analysis, body: Body, times: int) -> int:
         own = [e for outer in expressions(stmt) for e in walk_expr(outer)]
         loads = (e for e in own if isinstance(e, Load))
         found += times * sum(kinds[e].level is Level.BLOCK_UNIFORM for e in loads)
-        inner = times * _trips(stmt) if isinstance(stmt, For) else times
+        trips = trips_of(stmt) if isinstance(stmt, For) else None
+        inner = times * trips if trips is not None and trips <= UNROLLED else times
         found += sum(_shared_loads(analysis, each, inner) for each in bodies(stmt))
     return found
-
-
-def _trips(loop: For) -> int:
-    """How often a loop is unrolled."""
-    bounds = [e.value for e in (loop.start, loop.stop, loop.step) if isinstance(e, Constant)]
-    if len(bounds) < 3 or not all(isinstance(b, int) for b in bounds) or bounds[2] == 0:
-        return 1
-    trips = counters.length(range(*(int(b.real) for b in bounds)))
-    return trips if trips <= UNROLLED else 1
 
 
 def _loads(loop: For) -> bool:
@@ -164,5 +155,6 @@ class JamWriter:
             poll(frame)
         again = counter.more().operand
         counter.advance()
-        text.branch(again, inside, end, unrolling(frame, trips is not None and trips <= UNROLLED))
+        whole = is_unrolled(stmt, trips, frame.facts.analysis.variability.kinds)
+        text.branch(again, inside, end, unrolling(frame, whole))
         text.start(end)

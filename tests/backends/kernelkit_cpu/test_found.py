@@ -109,3 +109,20 @@ def test_an_index_may_stand_still_where_a_test_holds(cpu: str) -> None:
 
     for n in (5, 31, 40, 100):
         agree(cpu, kernel, 1, 40, np.arange(50.0), np.zeros(40), n)
+
+
+def test_nested_loops_are_unrolled_within_reason() -> None:
+    """15 x 15 neighbours, each with a division and a gather: whole, it took LLVM half a minute."""
+
+    @kk.kernel
+    def kernel(src, out, h, w):
+        x, y = kk.grid(2)
+        for dy in range(-7, 8):
+            for dx in range(-7, 8):
+                out[y, x] += src[(np.int16(y) + dy) % h, (np.int16(x) * 2 + dx) % w]
+
+    text = kernel.inspect(
+        np.zeros((20, 64), np.float16), np.zeros((20, 32), np.float32), 20, 64,
+        grid=(1, 20), block=(32, 1), backend="cpu", what="asm",
+    )  # fmt: skip
+    assert text.count("\n") < 20_000
