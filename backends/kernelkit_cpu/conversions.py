@@ -40,11 +40,11 @@ def _to_bool(code: Code, source: DType, value: Parts) -> Operand:
     kind = register(source)
     if source.is_integer:
         return code.icmp("ne", kind, value[0], code.number(kind, 0))
+    number = value[0]
     if source.bits == 16:
-        bits = code.convert("bitcast", "half", value[0], "i16")
-        size = code.op("and", "i16", bits, code.number("i16", 0x7FFF))
-        return code.icmp("ne", "i16", size, code.number("i16", 0))
-    return code.fcmp("une", kind, value[0], code.number(kind, 0.0))
+        # Not by its bits: LLVM would make that a comparison of float16 again.
+        number, kind = widen(code, number), "float"
+    return code.fcmp("une", kind, number, code.number(kind, 0.0))
 
 
 def _real(code: Code, source: DType, target: DType, value: Operand) -> Operand:

@@ -126,3 +126,14 @@ def test_nested_loops_are_unrolled_within_reason() -> None:
         grid=(1, 20), block=(32, 1), backend="cpu", what="asm",
     )  # fmt: skip
     assert text.count("\n") < 20_000
+
+
+def test_float16_as_a_condition_where_processors_do_not_know_it(cpu: str) -> None:
+    @kk.kernel
+    def kernel(src, out):
+        i = kk.grid(1)
+        if i < out.size:
+            out[i] = src[i]
+
+    src = np.array([0, -0.0, np.nan, np.inf, 6e-8, -1], np.float16)
+    agree(cpu, kernel, 1, 32, np.resize(src, 29), np.zeros(29, bool))
