@@ -12,12 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import kernelkit as kk
 from kernelkit import registry
+from kernelkit.analysis.pipeline import Analysis, analyse
+from kernelkit.analysis.shape import Block
 from kernelkit.ir.types import DType
+from kernelkit.testing.comparison import assert_bits_equal
 from kernelkit_cpu import CpuBackend
 from kernelkit_cpu.launch import CpuExecutable
 from kernelkit_cpu.llvm import Loaded, load_object, optimise_and_compile
+from kernelkit_cpu.lowering import lower
 from kernelkit_cpu.operations import Operations
+from kernelkit_cpu.shape import choose_shape
 from kernelkit_cpu.targets import CpuTarget, host
 from kernelkit_cpu.text import Module, Text
 from kernelkit_cpu.types import Parts, memory, parts, register
@@ -156,3 +162,46 @@ def cpu(request: pytest.FixtureRequest) -> Iterator[str]:
     registry.register(CpuBackend(name, CpuTarget.parse(request.param)))
     yield name
     registry.unregister(name)
+
+
+# ---------------------------------------------------------------- beside the reference
+def _outcome(kernel: Any, grid: Any, block: Any, args: Sequence[Any], place: str) -> list[Any]:
+    """The arguments after a launch, or the fault that it ended with."""
+    copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    with kk.use(place), np.errstate(all="ignore"):
+        try:
+            kernel[grid, block](*copies)
+        except kk.KernelFault as fault:
+            return [type(fault), fault.span, fault.message]
+    return copies
+
+
+@pytest.fixture(scope="session")
+def agree() -> Callable[..., list[Any]]:
+    """agree(kernel, grid, block, *args, on="cpu"): what the arguments are after a launch there, or
+    its fault, which is what the reference says too."""
+
+    def run(kernel: Any, grid: Any, block: Any, *args: Any, on: str = "cpu") -> list[Any]:
+        expected = _outcome(kernel, grid, block, args, "python")
+        found = _outcome(kernel, grid, block, args, on)
+        assert len(found) == len(expected)
+        for number, (a, b) in enumerate(zip(found, expected, strict=True)):
+            if isinstance(b, np.ndarray):
+                assert_bits_equal(a, b, f"argument {number}")
+            elif isinstance(b, type | str):
+                assert a == b
+        return found
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def analysed(typed: Callable[..., Any]) -> Callable[..., Analysis]:
+    """analysed(kernel, block, *args, lanes=8): what is known of a kernel when it is emitted, without
+    a virtual block."""
+
+    def run(kernel: Any, block: Block, *args: Any, lanes: int = 8) -> Analysis:
+        lowered, _ = lower(typed(kernel, block, *args)[0])
+        return analyse(lowered, choose_shape(lowered, block, host(), lanes))
+
+    return run
