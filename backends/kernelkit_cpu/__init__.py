@@ -63,7 +63,7 @@ class CpuBackend:
         if self.why_unavailable():
             return ()
         cpu = self.cpu()
-        can = Capabilities(shared_bytes=SHARED_BYTES, grid=(2**63 - 1, 65535, 65535))
+        can = Capabilities(shared_bytes=SHARED_BYTES)
         target = Target(cpu.name, can, cpu.features)
         label = f"{platform.machine()} {cpu.name} with {cpu.bits}-bit vectors"
         return (Device(self.name, 0, label, target),)
