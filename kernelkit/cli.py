@@ -91,17 +91,10 @@ class _Version(argparse.Action):
     """Reads the version only when asked."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(f"kernelkit {_version()}")
+        from kernelkit.version import __version__
+
+        print(f"kernelkit {__version__}")
         parser.exit()
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("kernelkit")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def _add_demo(commands: Any) -> None:
