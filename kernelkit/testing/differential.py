@@ -30,6 +30,7 @@ from kernelkit.testing.comparison import assert_bits_equal
 from kernelkit.testing.generator import GeneratedKernel, generate
 from kernelkit.testing.generator_flows import generate_flow
 from kernelkit.testing.generator_images import generate_image
+from kernelkit.testing.generator_walks import generate_walk
 
 REFERENCE: Final = "python"
 #: Kinds of random program: seed -> kernel.
@@ -37,6 +38,7 @@ PROGRAMS: Final[dict[str, Callable[[int], GeneratedKernel]]] = {
     "kernels": generate,
     "flows": generate_flow,
     "images": generate_image,
+    "walks": generate_walk,
 }
 #: A case that takes so many seconds hangs.
 PATIENCE: Final = 180.0
