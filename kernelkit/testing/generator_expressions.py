@@ -163,15 +163,9 @@ def _cast(p: Program, dtype: DType, level: Level, depth: int) -> str | None:
 # ---------------------------------------------------------------- functions
 _FLOAT_FUNCTIONS: Final = (
     "math.sqrt({0})", "kk.fma({0}, {1}, {2})", "math.fabs({0})", "kk.fmin({0}, {1})",
-    "kk.fmax({0}, {1})",
+    "kk.fmax({0}, {1})", "math.exp({0})", "math.log2({0})", "math.tanh({0})", "({0} ** {1})",
 )  # fmt: skip
-_LIBM: Final = (
-    "math.sin({0})",
-    "math.exp({0})",
-    "math.atan2({0}, {1})",
-    "({0} ** {1})",
-    "kk.cbrt({0})",
-)
+_LIBM: Final = ("math.atan2({0}, {1})", "math.expm1({0})", "kk.cbrt({0})")
 _BITS: Final = ("kk.popc({0})", "kk.clz({0})", "kk.ffs({0})")
 _ROUNDINGS: Final = (
     "math.floor({0})",

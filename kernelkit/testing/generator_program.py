@@ -29,7 +29,7 @@ class Profile:
     barriers: bool = True
     warps: bool = True
     atomics: bool = True
-    #: Functions whose bits the contract leaves to libm (exp, sin, pow, ...).
+    #: Functions whose bits the contract leaves to libm (atan2, expm1, cbrt, ...).
     libm: bool = False
     #: Threads in a launch, statements and operations in a kernel, iterations of a thread's nest.
     threads: int = 160

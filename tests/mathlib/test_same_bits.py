@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import kernelkit as kk
+from kernelkit import registry
 from kernelkit.errors import Span
 from kernelkit.frontend import parser  # noqa: F401 - fills the tables of handlers
 from kernelkit.frontend.context import Context
@@ -21,6 +22,8 @@ from kernelkit.ir.types import FLOAT32, FLOAT64, DType
 from kernelkit.mathlib import FUNCTIONS
 from kernelkit.testing.comparison import assert_bits_equal
 from kernelkit.testing.scalars import random, special
+from kernelkit_cpu import CpuBackend
+from kernelkit_cpu.targets import CpuTarget
 
 Array = npt.NDArray[Any]
 Over = Callable[..., Array]
@@ -41,6 +44,26 @@ def test_the_reference_agrees_with_the_cpu(over: Over, name: str, dtype: DType) 
     assert_bits_equal(over(name, *arrays, reproducible=True), expected)
     # Here a compiler may fuse products and sums, and finds none.
     assert_bits_equal(over(name, *arrays), expected)
+
+
+@pytest.fixture
+def preset(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A back end for other instructions than this processor's best."""
+    target = CpuTarget.parse(request.param)
+    if not target.runs_here():
+        pytest.skip(target.why_not_here())
+    name = f"cpu-{request.param}"
+    registry.register(CpuBackend(name, target))
+    yield name
+    registry.unregister(name)
+
+
+@pytest.mark.parametrize("preset", ["avx512", "avx2", "sse2"], indirect=True)
+@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_instruction_set_agrees(over: Over, name: str, dtype: DType, preset: str) -> None:
+    arrays = operands(name, dtype)
+    assert_bits_equal(over(name, *arrays, backend=preset), over(name, *arrays))
 
 
 @pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
