@@ -147,7 +147,7 @@ def _element(w: Walk) -> tuple[str, str]:
             return f"{name}[np.int64({at}) & {size - 1}]", dtype
         case 6:
             named = c.pick(w.names)[0]
-            return f"({name}[{named}] if 0 <= {named} < {length} else {name}[0])", dtype
+            return f"({name}[{named}] if 0 <= {named} < {name}.size else {name}[0])", dtype
         case _:
             return f"{name}[np.uint8({at}) % {name}.size]", dtype
 
