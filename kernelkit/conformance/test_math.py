@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 import kernelkit as kk
-from kernelkit.conformance.launching import FLOATS, Runner, by_dtype, poison
+from kernelkit.conformance.launching import FLOATS, Runner, by_dtype, poison, sample
+from kernelkit.frontend import parser  # noqa: F401 - so that mathlib can be read
+from kernelkit.frontend.expansion import evaluate
 from kernelkit.ir.scalar import FUNCTIONS
+from kernelkit.ir.types import DTYPES
 from kernelkit.mathlib import FUNCTIONS as MATHLIB
 from kernelkit.testing.comparison import assert_bits_equal, assert_close
 
 COUNT = 150
 
 
-def unary(function: Any) -> Any:
-    @kk.kernel
+def unary(function: Any, **options: Any) -> Any:
+    @kk.kernel(**options)
     def kernel(x, out):
         i = kk.grid(1)
         if i < out.size:
@@ -29,8 +32,8 @@ def unary(function: Any) -> Any:
     return kernel
 
 
-def binary(function: Any) -> Any:
-    @kk.kernel
+def binary(function: Any, **options: Any) -> Any:
+    @kk.kernel(**options)
     def kernel(x, y, out):
         i = kk.grid(1)
         if i < out.size:
@@ -178,6 +181,24 @@ def test_pow(run: Runner, rng: np.random.Generator, function: Any, dtype: str) -
     out = run.over(binary(function), x, y, poison(x.size, dtype))
     slack = 1.0 if dtype == "float64" else 0.001
     assert_close(out, expected, ulps=MATHLIB["pow"].ulp + slack)
+
+
+@pytest.mark.needs(reproducible=True)
+@pytest.mark.parametrize("dtype", by_dtype(["float32", "float64"]))
+@pytest.mark.parametrize("name", MATHLIB)
+def test_reproducible_bits(run: Runner, rng: np.random.Generator, name: str, dtype: str) -> None:
+    """Those of the front end, which computes with constants itself."""
+    make = unary if MATHLIB[name].arity == 1 else binary
+    kernel = make(getattr(math, name), reproducible=True)
+    arrays = [rng.permutation(sample(rng, dtype, 60)) for _ in range(MATHLIB[name].arity)]
+    arrays[0][:4] = [1e30, -1e5, 0.01, 20]
+    kind = DTYPES[dtype]
+    expected = [
+        evaluate(MATHLIB[name].bodies[kind], kind, *map(float, row))
+        for row in zip(*arrays, strict=True)
+    ]
+    out = run.over(kernel, *arrays, poison(60, dtype))
+    assert_bits_equal(out, np.array(expected, dtype))
 
 
 @kk.kernel

@@ -90,16 +90,21 @@ def _pass(ctx: Context, function: FunctionType, dtype: DType) -> Template:
 
 def expand(ctx: Context, function: FunctionType, args: Sequence[Expr], span: Span) -> Expr:
     """function(*args), the operands being all of one type."""
-    if all(isinstance(arg, Constant) for arg in args):
-        # As text, which tells 0.0 from -0.0.
-        values = tuple(float(arg.value.real).hex() for arg in args if isinstance(arg, Constant))
-        return Constant(span, args[0].type, _evaluate(function, args[0].type, values))
+    constants = [arg for arg in args if isinstance(arg, Constant)]
+    if len(constants) == len(args):
+        values = (arg.value.real for arg in constants)
+        return Constant(span, args[0].type, evaluate(function, args[0].type, *values))
     return _written_out(ctx, function, args, span)
+
+
+def evaluate(function: FunctionType, dtype: DType, *values: float) -> float:
+    """The value of a function for constants: that of every back end, to the last bit."""
+    # As text, which tells 0.0 from -0.0.
+    return _evaluate(function, dtype, tuple(float(value).hex() for value in values))
 
 
 @lru_cache(maxsize=4096)
 def _evaluate(function: FunctionType, dtype: DType, values: tuple[str, ...]) -> float:
-    """The value of a function for constants."""
     span = read_source(function).def_span
     args = [Constant(span, dtype, float.fromhex(value)) for value in values]
     result = _written_out(Context(Options(), {}, {}), function, args, span)
