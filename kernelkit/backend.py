@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from kernelkit.ir.types import DTYPES
+from kernelkit.records import record
 
 if TYPE_CHECKING:  # a launch of what the disk cache holds needs no analysis
     from kernelkit.analysis.pipeline import Analysis
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # a launch of what the disk cache holds needs no analysis
 PROTOCOL = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Capabilities:
     """What a device can do. The runtime checks launches against it, so that every back end
     refuses in the same words."""
@@ -48,7 +49,7 @@ class Capabilities:
     shared_bytes: int = 48 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What code is made for: `name` says which processor, in the back end's own words."""
 
@@ -57,7 +58,7 @@ class Target:
     features: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Device:
     """One device that a back end found. `name` is what a person calls it."""
 
@@ -67,7 +68,7 @@ class Device:
     target: Target = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Artifact:
     """What emit made: text for people, caches and compilers. `metadata` is JSON-like."""
 
@@ -75,7 +76,7 @@ class Artifact:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary:
     """What compile made and a disk cache may keep: bytes, free of any device."""
 
@@ -83,7 +84,7 @@ class Binary:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LaunchConfig:
     """A checked launch: grid and block as (x, y, z), dynamic shared memory in bytes."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from kernelkit.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Span:
     """A stretch of the user's source. Lines count from 1, columns (in characters) from 0."""
 
@@ -41,7 +42,7 @@ class Span:
 NOWHERE = Span("<kernelkit>", 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One finding: what is wrong and what to write instead, with other places that explain it."""
 

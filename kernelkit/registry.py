@@ -13,10 +13,10 @@ import importlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernelkit.errors import BackendError
+from kernelkit.records import record
 
 if TYPE_CHECKING:
     from kernelkit.backend import Backend, Device, Memory
@@ -30,7 +30,7 @@ class BackendWarning(RuntimeWarning):
     """Kernels run, and not where they should."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Place:
     """Where a launch can go. `host`: it works on the host's arrays."""
 
@@ -43,7 +43,7 @@ class Place:
         return f"{self.device.backend}:{self.device.index}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeviceRow:
     """A device, or a back end that has none here; `why` says what is missing."""
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 #: From top to bottom. A name stands for its file or, where no longer name fits, for all files of
 #: its room; those may import one another, but not in a circle. `kernelkit` is its `__init__`.
 ORDER = (
-    "version",
+    "version", "records",
     "errors",
     "ir.types", "ir.nodes",
     "ir.scalar_values", "ir.scalar_math", "ir.scalar_functions", "ir.scalar",
@@ -31,7 +31,7 @@ ORDER = (
 #: What a room may not import although it stands above.
 STRANGERS = {"frontend": ("analysis", "emit"), "analysis": ("frontend",), "emit": ("frontend",)}
 #: What a back end may import of kernelkit.
-DOOR = ("errors", "ir", "analysis", "emit", "backend")
+DOOR = ("records", "errors", "ir", "analysis", "emit", "backend")
 #: Who may import numba, besides tests.
 NUMBA = ("kernelkit_numba", "kernelkit.bench")
 

@@ -10,7 +10,7 @@ what the caller promised about overlap holds for LLVM too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kernelkit.analysis.interior import Interior, find_interior
@@ -20,6 +20,7 @@ from kernelkit.analysis.shape import Block, Shape
 from kernelkit.backend import Artifact
 from kernelkit.ir.nodes import ArrayVar, Expr, Kernel, Print, Var, walk
 from kernelkit.ir.types import INT64
+from kernelkit.records import record
 from kernelkit_cpu import polling
 from kernelkit_cpu.blocks import write_block
 from kernelkit_cpu.expressions import evaluate
@@ -57,7 +58,7 @@ def report(analysis: Analysis, target: CpuTarget, lanes: int | None = None) -> s
     return write_report(emitter.kernel, emitter.shape, emitter.user_block, emitter.notes)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Signature:
     """The parameters of the internal functions: (LLVM type, name, attributes)."""
 
@@ -70,7 +71,7 @@ class Signature:
         return [(kind, name) for kind, name, _ in self.given]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Version:
     """A kernel as some blocks run it."""
 

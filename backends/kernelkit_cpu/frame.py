@@ -17,6 +17,7 @@ from kernelkit.analysis.pipeline import Analysis
 from kernelkit.analysis.webs import Web
 from kernelkit.ir.nodes import ArrayVar, Expr, Var
 from kernelkit.ir.types import DType
+from kernelkit.records import record
 from kernelkit_cpu.lowering import Views
 from kernelkit_cpu.operations import Operations
 from kernelkit_cpu.report import Notes
@@ -26,7 +27,7 @@ from kernelkit_cpu.types import Parts, register, vector
 from kernelkit_cpu.values import Arithmetic, Form, Value, uniform, varying
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slot:
     """Memory of one web in the function: scalars for uniform and linear webs, else vectors."""
 
@@ -35,7 +36,7 @@ class Slot:
     addresses: tuple[Operand, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArrayPlace:
     """Where an array's elements are: base + offset + sum of index x stride, all in bytes.
 
@@ -64,7 +65,7 @@ class Facts:
         self.read = frozenset(self.analysis.webs.reads.values())
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Frame:
     text: Text
     target: CpuTarget

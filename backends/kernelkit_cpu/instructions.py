@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from kernelkit.ir.types import FLOAT16, FLOAT32, FLOAT64
+from kernelkit.records import record
 from kernelkit_cpu.llvm import function_attributes
 from kernelkit_cpu.targets import CpuTarget
 from kernelkit_cpu.text import Module, Operand, Text
@@ -51,7 +52,7 @@ def float_constant(operand: Operand) -> float | None:
     return struct.unpack(">d", bytes.fromhex(found[1]))[0] if found else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """Where instructions are written, and for how many lanes (0: scalars)."""
 

@@ -9,7 +9,6 @@ Threads may run in any order between barriers, so nobody can tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kernelkit.analysis.kinds import Level
 from kernelkit.analysis.pipeline import Analysis
@@ -27,6 +26,7 @@ from kernelkit.ir.nodes import (
     walk,
     walk_expr,
 )
+from kernelkit.records import record
 from kernelkit_cpu import counters
 from kernelkit_cpu.control import Writer, is_predicable
 from kernelkit_cpu.expressions import control
@@ -102,7 +102,7 @@ def _is_common(analysis: Analysis, body: Body) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JamWriter:
     """Writes a body for several vectors."""
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kernelkit.analysis.shape import Block
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, INT64, AddressSpace
+from kernelkit.records import record
 from kernelkit_cpu.orientation import walking_axis
 from kernelkit_cpu.rewrite import Rewriter
 
@@ -36,7 +37,7 @@ TILE: Block = (64, 4, 2)
 TILE_THREADS = 512
 
 
-@dataclass(frozen=True)
+@record
 class Reblocked:
     kernel: ir.Kernel
     #: The virtual block.
@@ -101,7 +102,7 @@ def swapped(along: int) -> Axes:
     return x, y, z
 
 
-@dataclass(frozen=True)
+@record
 class Layout:
     """The user's block, the sizes of the virtual one along the user's axes, and the user's axis
     along which vectors lie: it changes places with x."""

@@ -19,6 +19,7 @@ from kernelkit.analysis.shape import Block, Shape
 from kernelkit.emit.python_names import described
 from kernelkit.errors import Span
 from kernelkit.ir.nodes import Kernel
+from kernelkit.records import record
 
 #: What may be noted -> what would make it faster ('' where nothing need be). The costliest first.
 #: A `what` is the name of an array or a variable, and perhaps more in parentheses.
@@ -63,7 +64,7 @@ _QUICK: Final = frozenset(("contiguous", "strided"))
 _SLOW: Final = frozenset(("gather", "scatter"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Note:
     span: Span
     kind: str
@@ -75,7 +76,7 @@ class Note:
         return self.what.partition(" (")[0]
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Notes:
     """In the order in which the kernel is written. A name in a note is the IR's."""
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from kernelkit.analysis.kinds import Level
@@ -25,6 +24,7 @@ from kernelkit.analysis.variability import find_variability
 from kernelkit.analysis.webs import Web, find_webs
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import INT64, AddressSpace
+from kernelkit.records import record
 
 #: The most blocks along x, y, z of a grid that comes to an end.
 _GRID: Final = (2**31 - 1, 65535, 65535)
@@ -36,7 +36,7 @@ _ARITHMETIC: Final[dict[str, Callable[[int, int], int]]] = {
 _LEFT_ALONE: Final = (ir.Barrier, ir.Warp, ir.Return, ir.Print, ir.Fence, ir.Allocate)
 
 
-@dataclass(frozen=True)
+@record
 class Stride:
     """`body` is what a thread does for its i; `first`: the assignment that a while loop's i starts
     with, if nothing else needs it."""

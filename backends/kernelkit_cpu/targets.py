@@ -14,9 +14,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kernelkit.errors import BackendError
+from kernelkit.records import record
 
 #: Names a CPU for this process, as `CpuTarget.parse` understands it.
 VARIABLE = "KERNELKIT_CPU"
@@ -58,7 +58,7 @@ LLVM = threading.RLock()
 os.register_at_fork(before=LLVM.acquire, after_in_parent=LLVM.release, after_in_child=LLVM.release)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CpuTarget:
     """A processor: LLVM's name for it, its features as LLVM writes them (+a,-b), its triple."""
 

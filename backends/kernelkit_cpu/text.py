@@ -8,7 +8,8 @@ some jump names), so callers need not know whether they are in dead code.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from kernelkit.records import record
 
 #: An LLVM operand without its type: `%t3`, `5`, `true`, `splat (i32 1)`, `poison`.
 Operand = str
@@ -66,7 +67,7 @@ class Module:
         return "\n".join(parts) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Paused:
     """A block that was left open."""
 

@@ -11,11 +11,12 @@ wraps. A guarded value's vector is made anew at each use, so it may be used in a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 
 from kernelkit.ir import scalar
 from kernelkit.ir.types import BOOL, DType
+from kernelkit.records import record
 from kernelkit_cpu.operations import Operations
 from kernelkit_cpu.text import Operand, Text
 from kernelkit_cpu.types import Parts, literal, register, splat
@@ -30,7 +31,7 @@ class Form(IntEnum):
     VARYING = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Value:
     """`scalar`: the value, or that of lane 0 if linear. `every` and `some`: for bools, cheap scalar
     answers to whether all lanes, or any, are true."""

@@ -8,10 +8,10 @@ An atom with `expr` is the same in the whole block, and `expr` computes it befor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from kernelkit.ir.nodes import Expr, Var
+from kernelkit.records import record
 
 #: Beyond every bound that is ever known: it stands for infinity and may still be calculated with.
 BEYOND = 1 << 200
@@ -31,7 +31,7 @@ class Role:
     STEP: Final = 8
 
 
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class Atom:
     """`low`, `high`: its range, wherever it is. `least`, `most`: bounds that are the same in the
     whole block. `factors`: what it is the product of. `is_function`: what it claims holds even where

@@ -10,7 +10,6 @@ they are int64 arithmetic that may wrap around where a condition among them is f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from kernelkit.analysis.affine import BEYOND, Affine, Terms, of_atom
 from kernelkit.analysis.assumptions import Assuming
@@ -32,9 +31,10 @@ from kernelkit.ir.nodes import (
     walk,
 )
 from kernelkit.ir.types import BOOL
+from kernelkit.records import record
 
 
-@dataclass(frozen=True)
+@record
 class Interior:
     """`conditions`: bool expressions. `never_negative`: index expressions of the new kernel that
     are at least 0, given the conditions."""

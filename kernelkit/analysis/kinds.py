@@ -8,13 +8,13 @@ Holds: a kind speaks of the threads that run a statement together. Linear values
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from kernelkit.analysis.shape import Shape
 from kernelkit.ir.nodes import Binary, Cast, Constant, Select, Unary
 from kernelkit.ir.types import DType
+from kernelkit.records import record
 
 
 class Level(IntEnum):
@@ -31,7 +31,7 @@ class Level(IntEnum):
     VARYING = 4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kind:
     """A level and, for linear values, the stride: in the signed range of the type, never 0."""
 

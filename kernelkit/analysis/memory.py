@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kernelkit.analysis.operands import operands_first
 from kernelkit.ir.nodes import (
@@ -24,6 +23,7 @@ from kernelkit.ir.nodes import (
     walk,
 )
 from kernelkit.ir.types import AddressSpace, DType
+from kernelkit.records import record
 
 Roots = Mapping[ArrayVar, ArrayVar]
 
@@ -31,7 +31,7 @@ Roots = Mapping[ArrayVar, ArrayVar]
 MAX_ALIGNMENT = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemoryUse:
     """`written` and `read` name array parameters. `shared_offsets` lays the static shared arrays
     out in the order of their allocation, each aligned to its element; dynamic shared memory starts

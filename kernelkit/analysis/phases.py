@@ -10,7 +10,7 @@ it, so that each statement is visited once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kernelkit.analysis.memory import Roots
 from kernelkit.analysis.operands import operands_first
@@ -35,9 +35,10 @@ from kernelkit.ir.nodes import (
     expressions,
     walk,
 )
+from kernelkit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Phases:
     """`since[s]`: the barriers that may have been the last before s, a bit each; a While's is that
     of its condition. `stable`: the loads from memory that no thread of the block writes in that
@@ -90,7 +91,7 @@ def _memory(root: ArrayVar) -> ArrayVar | None:
     return None if root.is_dynamic else root
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Exits:
     """What reaches the end and the next iteration of a breakable statement by jumps."""
 
@@ -98,7 +99,7 @@ class _Exits:
     continues: int = 0
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Walker:
     """Forward over the structured code. 0 stands for: not reached."""
 

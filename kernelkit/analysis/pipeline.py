@@ -8,7 +8,6 @@ Holds: a pass reads the kernel and what earlier passes found, and changes neithe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from kernelkit.analysis.barriers import divergent_barriers
 from kernelkit.analysis.determinism import order_dependent_atomics
@@ -20,9 +19,10 @@ from kernelkit.analysis.variability import Variability, find_variability
 from kernelkit.analysis.webs import Webs, find_webs
 from kernelkit.errors import CompileError, Diagnostic
 from kernelkit.ir.nodes import Kernel
+from kernelkit.records import record
 
 
-@dataclass(frozen=True)
+@record
 class Analysis:
     """What is known about a kernel: the fields after `shape` bear the names of the passes."""
 

@@ -6,7 +6,6 @@ In: a kernel. Out: Requirements, each with the place of its first use, for refus
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from kernelkit.analysis.operands import operands_first
 from kernelkit.errors import Span
@@ -25,6 +24,7 @@ from kernelkit.ir.nodes import (
     walk,
 )
 from kernelkit.ir.types import AddressSpace
+from kernelkit.records import record
 
 #: A dtype by name; an atomic as (operation, dtype's name); a feature by the name of its field.
 Need = str | tuple[str, str]
@@ -37,7 +37,7 @@ FEATURES: dict[type, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Requirements:
     """`spans` says where each dtype, atomic and feature is first used; a dtype that only a
     parameter has is used at the kernel's `def`."""

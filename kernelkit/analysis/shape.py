@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from kernelkit.records import record
 
 #: Threads along x, y, z.
 Block = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shape:
     """Block dimensions, the lanes of a vector (1: one thread at a time), and whether a vector stays
     within a row of threads."""

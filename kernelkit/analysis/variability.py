@@ -9,7 +9,7 @@ return in the other arm of an If. An expression node in several places has one k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kernelkit.analysis import kinds as of
 from kernelkit.analysis.kinds import BLOCK_UNIFORM, VARYING, VECTOR_UNIFORM, Kind, Level
@@ -50,11 +50,12 @@ from kernelkit.ir.nodes import (
     walk,
 )
 from kernelkit.ir.types import AddressSpace
+from kernelkit.records import record
 
 FULL_MASK = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """Why not all threads of the block run a statement together: an If or a loop around it, or a
     Break or Continue before it. `behind`: why only some threads come to that jump."""
@@ -67,7 +68,7 @@ class Cause:
 Causes = tuple[Cause, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variability:
     """`views`: the kind of where a view starts. `divergence`: how threads part at an If (its condition), a For or While (in number of
     iterations) and a Scope (in where they leave it). `continues`: how they part within an
@@ -125,7 +126,7 @@ def left_alone(stmt: If) -> tuple[bool, bool]:
     return orelse and not then, then and not orelse
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class _Frame:
     """A breakable statement while its body is walked: `outside` is how many causes were there
     before it, so those after it say which of its threads come to a jump."""

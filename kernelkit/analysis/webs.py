@@ -14,7 +14,7 @@ on are forgotten, the others unite what they merge.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kernelkit.analysis.operands import operands_first
@@ -38,6 +38,7 @@ from kernelkit.ir.nodes import (
     targets,
     walk,
 )
+from kernelkit.records import record
 
 
 class Place(Enum):
@@ -52,7 +53,7 @@ class Place(Enum):
     ELSE = "else"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merge:
     """A place where threads that parted come together with different values of a web, or wait with
     one while others assign to the web."""
@@ -61,7 +62,7 @@ class Merge:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Web:
     """One live range of a name. `may_be_unassigned`: some read may come before any assignment."""
 
@@ -73,7 +74,7 @@ class Web:
     may_be_unassigned: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Webs:
     """`unassigned`: the reads that may come before any assignment."""
 
@@ -134,7 +135,7 @@ def surely_runs(loop: For) -> bool:
 
 
 # ---------------------------------------------------------------- versions
-@dataclass(slots=True, eq=False)
+@record(frozen=False, eq=False)
 class _Version:
     """A definition, a merge of versions, or (neither) what a name holds before its first."""
 

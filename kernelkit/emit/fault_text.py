@@ -7,10 +7,10 @@ adds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kernelkit.errors import Span
+from kernelkit.records import record
 
 Place = tuple[int, int, int]
 
@@ -80,7 +80,7 @@ def inactive_lane(lane: int, wanted: int, exists: bool) -> str:
 
 
 # ---------------------------------------------------------------- threads that wait
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """Threads, by number, that wait in a barrier or, with a mask, in a warp operation."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, assert_never
 
 from kernelkit.emit.python_dialect import PythonDialect
@@ -19,6 +19,7 @@ from kernelkit.emit.python_names import RESERVED, Names, described, symbols
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import DType
+from kernelkit.records import record
 
 #: At multiples of this height a variable cuts an expression: Python's parser takes no more than 200
 #: parentheses inside one another.
@@ -27,7 +28,7 @@ TALLEST: Final = 30
 WAITING_TURN: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Site:
     """A place that the text names by number. `name` is the operation's, or what messages call the
     array."""
@@ -37,7 +38,7 @@ class Site:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One line of text and the user's source that it stands for."""
 
@@ -45,7 +46,7 @@ class Line:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PythonSource:
     """A printed kernel. `function` is its name in the text; `reads` says where each identifier is
     read; `described` what messages call it; `arrays` are the allocations, by number."""

@@ -8,12 +8,12 @@ differ, so do 0.0 and -0.0, and a NaN equals itself.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Any, Union
 
 import numpy as np
 
 from kernelkit.ir.types import ArrayType, DType
+from kernelkit.records import record
 
 
 def static_identity(value: object) -> object:
@@ -34,7 +34,7 @@ def static_identity(value: object) -> object:
     return kind, value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScalarArg:
     """A number given at the launch; `weak` for a Python float or complex."""
 
@@ -42,7 +42,7 @@ class ScalarArg:
     weak: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class StaticArg:
     """A compile-time value: None, a kk.constexpr argument, a number inside a tuple."""
 
@@ -57,7 +57,7 @@ class StaticArg:
         return hash(static_identity(self.value))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TupleArg:
     """A tuple, or a NamedTuple of class `cls`: its numbers are static, its arrays parameters."""
 

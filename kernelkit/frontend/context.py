@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NoReturn
 
 from kernelkit.errors import Diagnostic, Span
@@ -42,13 +42,14 @@ from kernelkit.ir.nodes import (
     Var,
 )
 from kernelkit.ir.types import BOOL, DType
+from kernelkit.records import record
 
 
 class Refused(Exception):
     """Raised after a diagnostic was recorded; caught at the enclosing statement."""
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Join:
     """The type of a name over all its assignments, and where it got it."""
 
@@ -57,7 +58,7 @@ class Join:
     declared: bool = False
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Frame:
     """A loop or scope being parsed. `pending`: exits through it to frames further out, by flag."""
 
@@ -69,7 +70,7 @@ class Frame:
     continues: list[dict[str, Binding]] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@record(frozen=False, eq=False)
 class Function:
     """The function being parsed: the kernel itself, or an inlined one (its names have a prefix)."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 
 from kernelkit.frontend import names, operators
@@ -40,6 +39,7 @@ from kernelkit.ir.nodes import (
     View,
 )
 from kernelkit.ir.types import INT64, ArrayType
+from kernelkit.records import record
 
 
 @handles(EXPRESSIONS, ast.Attribute)
@@ -141,7 +141,7 @@ def flatten_indices(
     return out, where
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Element:
     """An array with the indices gathered so far: a[i][j, k] is one element, not a view's."""
 

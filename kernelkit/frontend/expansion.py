@@ -8,7 +8,6 @@ rare case replaces; of constants nothing is emitted and the value is a Constant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import FunctionType
 from typing import Any, assert_never
@@ -45,9 +44,10 @@ from kernelkit.ir.nodes import (
     walk,
 )
 from kernelkit.ir.types import DType
+from kernelkit.records import record
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Template:
     """A function of mathlib as typed IR: `result` over `params`, once `body` has run."""
 

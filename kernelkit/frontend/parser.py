@@ -8,7 +8,6 @@ the last pass is raised in one CompileError.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from kernelkit.errors import CompileError, InternalError
@@ -43,6 +42,7 @@ from kernelkit.frontend.values import (
 )
 from kernelkit.ir.nodes import ArrayVar, Assign, Cast, Kernel, Options, Read, Symbol, Var
 from kernelkit.ir.types import ArrayType
+from kernelkit.records import record
 
 #: Importing these fills the tables of handlers.
 HANDLERS: Final = (
@@ -60,7 +60,7 @@ HANDLERS: Final = (
 _PASSES: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parsed:
     """A kernel, and what was folded into it from outside."""
 

@@ -7,7 +7,6 @@ cannot. The change: an integer that meets a float takes the float's type, as in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -22,9 +21,10 @@ from kernelkit.ir.types import (
     UINT64,
     DType,
 )
+from kernelkit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScalarType:
     """A scalar type as expressions have it; weak is that of Python's literals."""
 

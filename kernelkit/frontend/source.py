@@ -14,7 +14,7 @@ import linecache
 import tokenize
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 

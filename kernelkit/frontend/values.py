@@ -6,15 +6,14 @@ stand for at a point of the program.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kernelkit.errors import Span
 from kernelkit.frontend.captures import Capture as Capture
 from kernelkit.frontend.promotion import ScalarType
 from kernelkit.ir.nodes import ArrayVar, Constant, Expr
+from kernelkit.records import record
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Scalar:
     """A number: run-time, or a Constant. Weak: it came from literals only."""
 
@@ -31,14 +30,14 @@ class Scalar:
         return self.expr.value if isinstance(self.expr, Constant) else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class ArrayRef:
     """An array or a view."""
 
     array: ArrayVar
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class TupleValue:
     """A tuple; `cls` is the NamedTuple class it is an instance of."""
 
@@ -46,14 +45,14 @@ class TupleValue:
     cls: type | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Static:
     """Anything known when compiling that is no number: None, a function, a module, a string."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Unknown:
     """Not known yet (a later pass will tell), or wrong and already reported."""
 
@@ -63,7 +62,7 @@ Value = Scalar | ArrayRef | TupleValue | Static | Unknown
 
 
 # ---------------------------------------------------------------- bindings
-@dataclass(frozen=True, slots=True)
+@record
 class VarBinding:
     """A scalar variable; `constant` where its one assignment gave it a known value."""
 
@@ -71,13 +70,13 @@ class VarBinding:
     constant: Scalar | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TupleBinding:
     items: tuple[Binding, ...]
     cls: type | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conflict:
     """Bound differently on the ways that lead here."""
 

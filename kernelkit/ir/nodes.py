@@ -17,11 +17,11 @@ What the scalar operations mean is `ir/scalar.py`; what must hold of a kernel is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
 from kernelkit.errors import Span
 from kernelkit.ir.types import AddressSpace, ArrayType, DType
+from kernelkit.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def node(cls: type[Any]) -> type[Any]:
-    return dataclass(frozen=True, slots=True, eq=False)(cls)
+    return record(eq=False)(cls)
 
 
 # ---------------------------------------------------------------- symbols
@@ -372,7 +372,7 @@ Body = tuple[Stmt, ...]
 
 
 # ---------------------------------------------------------------- kernels
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """What a specialisation was asked for, and what its launch promises (noalias)."""
 

@@ -7,10 +7,10 @@ defined. Holds: what a result's value is stands in `scalar.py`, which reads thes
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from kernelkit.ir.types import BOOL, COMPLEX64, COMPLEX128, FLOAT32, FLOAT64, INT32, INT64, DType
+from kernelkit.records import record
 
 #: The result type for these operand types, or None.
 Rule = Callable[[tuple[DType, ...]], DType | None]
@@ -29,7 +29,7 @@ COMPARE_KINDS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function of the table.
 

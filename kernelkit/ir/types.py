@@ -6,14 +6,15 @@ literals exist in the front end only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 import numpy as np
 
+from kernelkit.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class DType:
     """A scalar type: NumPy's name, its kind (b, i, u, f, c) and its width in bits."""
 
@@ -118,7 +119,7 @@ class AddressSpace(Enum):
 Layout = str | int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArrayType:
     """The type of an array: element, number of axes, layout, address space, whether it is read-only."""
 

@@ -9,7 +9,7 @@ names it; nothing is copied, so that what a kernel writes the caller sees.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from kernelkit.ir.types import (
     Layout,
     from_numpy,
 )
+from kernelkit.records import record
 from kernelkit.runtime import refusals
 from kernelkit.runtime.foreign import ForeignArray, NotAnArray, describe, host_view, is_foreign
 from kernelkit.runtime.parameters import Parameters
@@ -82,7 +83,7 @@ def quick_key(values: Sequence[Any]) -> tuple[Hashable, ...] | None:
     return tuple(key)
 
 
-@dataclass(slots=True)
+@record(frozen=False)
 class Reading:
     """The arguments of one launch. `leaves` are those that exist when the kernel runs, in the order
     of the kernel's parameters with tuples laid flat; `labels` say what the caller calls them."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.analysis.pipeline import Analysis, analyse
@@ -22,6 +21,7 @@ from kernelkit.frontend.parser import parse
 from kernelkit.frontend.source import read_source
 from kernelkit.ir.nodes import Kernel, Options
 from kernelkit.ir.verify import verify
+from kernelkit.records import record
 from kernelkit.registry import Place
 from kernelkit.runtime.capabilities import check_requirements
 from kernelkit.runtime.disk_cache import compiled
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kernelkit.runtime.configuration import Dim3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class Analysed:
     """A kernel for some argument types, block and place, not yet code."""
 

@@ -8,10 +8,11 @@ Holds: nothing is copied.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from kernelkit.records import record
 
 #: DLPack's device types whose memory the host reads and writes: CPU, CUDA pinned, ROCm pinned.
 _HOST_DEVICES = (1, 3, 11)
@@ -83,7 +84,7 @@ def _from_dlpack(value: Any) -> np.ndarray:
     return own if shared else array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(eq=False)
 class ForeignArray:
     """What a launch must know of an array in a device's memory. `address` is None where unknown."""
 
