@@ -132,7 +132,9 @@ class Writer:
     # ------------------------------------------------------------ if
     def branch(self, condition: Value, stmt: If) -> None:
         if condition.constant is not None:
-            return self.body(stmt.then if condition.constant else stmt.orelse)
+            with self.frame.under(self.frame.mask, self.frame.certain):
+                self.body(stmt.then if condition.constant else stmt.orelse)
+            return
         if condition.is_uniform:
             return self.uniform_branch(condition, stmt)
         if not self.frame.debug and is_predicable(stmt):

@@ -7,6 +7,9 @@ is `!= 0`.
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 from kernelkit.ir.types import DType
 from kernelkit_cpu.halves import narrow, narrow_double, widen
 from kernelkit_cpu.instructions import Code
@@ -14,6 +17,9 @@ from kernelkit_cpu.rounding import rounded
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import Parts, register, suffix
 from kernelkit_cpu.wide import by_halves, double_of_wide, wide_of_double, word_of_double
+
+#: The largest integer that a float16 rounds to something finite.
+_BELOW_INFINITY: Final = 65519
 
 
 def cast(code: Code, source: DType, target: DType, value: Parts) -> Parts:
@@ -85,16 +91,26 @@ def _resized(code: Code, source: DType, target: DType, value: Operand) -> Operan
 
 
 def _integer_to_half(code: Code, source: DType, value: Operand) -> Operand:
-    """From 65520 on all is infinite, so that what is cut to 24 bits is still rounded once."""
-    kind, limit = register(source), 1 << 17
+    """From 65520 on all is infinite. What is smaller is exact in float32, so it is rounded once. LLVM
+    must not see a conversion that overflows: it takes one for exact where the low bits are known to
+    be 0."""
+    kind, cut = register(source), value
     if source.bits > 16:
+        limit = code.number(kind, _BELOW_INFINITY)
+        least = code.number(kind, -_BELOW_INFINITY)
         if source.is_signed:
-            value = code.intrinsic("smax", kind, value, code.number(kind, -limit))
-        least = "smin" if source.is_signed else "umin"
-        value = code.intrinsic(least, kind, value, code.number(kind, limit))
+            cut = code.intrinsic("smax", kind, cut, least)
+        cut = code.intrinsic("smin" if source.is_signed else "umin", kind, cut, limit)
     signed = source.is_signed or source.bits < 32
-    wide = code.resized(kind, value, "i32", source.is_signed)
-    return narrow(code, code.convert("sitofp" if signed else "uitofp", "i32", wide, "float"))
+    wide = code.resized(kind, cut, "i32", source.is_signed)
+    made = narrow(code, code.convert("sitofp" if signed else "uitofp", "i32", wide, "float"))
+    if source.bits > 16:
+        great = code.icmp("sgt" if source.is_signed else "ugt", kind, value, limit)
+        made = code.select("half", great, code.number("half", math.inf), made)
+        if source.is_signed:
+            low = code.icmp("slt", kind, value, least)
+            made = code.select("half", low, code.number("half", -math.inf), made)
+    return made
 
 
 # ---------------------------------------------------------------- floats to integers

@@ -137,3 +137,40 @@ def test_float16_as_a_condition_where_processors_do_not_know_it(cpu: str) -> Non
 
     src = np.array([0, -0.0, np.nan, np.inf, 6e-8, -1], np.float16)
     agree(cpu, kernel, 1, 32, np.resize(src, 29), np.zeros(29, bool))
+
+
+def test_an_integer_with_known_low_bits_may_overflow_float16(cpu: str) -> None:
+    """LLVM took the conversion for exact, and 131072 for a float16."""
+
+    @kk.kernel(reproducible=True)
+    def kernel(n, divisor, out):
+        if n < 5:
+            i = kk.grid(1)
+            out[i] = np.float16(kk.brev(n)) // divisor
+            out[i] += np.float16(np.int32(n) << 20) - np.float16(np.int64(n) << 40)
+
+    for n in (0, 3, 9):
+        agree(cpu, kernel, 1, 9, np.uint32(n), np.float16(1.5), np.zeros(9, np.float16))
+
+
+def test_an_if_whose_condition_the_block_decides_may_hold_returns(cpu: str) -> None:
+    """What is left of a mask inside of it is not what is left behind it."""
+
+    @kk.kernel(debug=True)
+    def kernel(src, out):
+        i = kk.threadIdx.y
+        if src[i] < 0:
+            return
+        if kk.threadIdx.x == 3:
+            out[i] += 5
+        else:
+            out[i] += 1
+            if src[i] < 3:
+                return
+            out[i] += 10
+            if src[i] < 6:
+                return
+        out[i] += 100
+
+    src = np.random.default_rng(1).integers(-3, 9, 61)
+    agree(cpu, kernel, 1, (1, 61), src, np.zeros(61, np.int32))
