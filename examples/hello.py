@@ -1,6 +1,7 @@
 """The first kernel: y += a * x, one thread for each element.
 
-Run it with `python examples/hello.py`, and step through it: put `breakpoint()` into the kernel.
+Run it with `python examples/hello.py`. To step through it put `breakpoint()` into the kernel and set
+KERNELKIT_BACKEND=python.
 """
 
 import numpy as np
@@ -18,8 +19,8 @@ def saxpy(a, x, y):
 
 def main() -> None:
     rng = np.random.default_rng(1)
-    x = rng.standard_normal(10_000).astype(np.float32)
-    y = rng.standard_normal(10_000).astype(np.float32)
+    x = rng.standard_normal(1_000_000).astype(np.float32)
+    y = rng.standard_normal(1_000_000).astype(np.float32)
     expected = y + np.float32(2.5) * x
 
     threads = 256

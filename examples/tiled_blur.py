@@ -1,7 +1,7 @@
 """A Gaussian blur tiled through shared memory, with a halo and two barriers.
 
-The kernel is the demo's, `kernelkit.demo.kernels.blur`. It is launched over a corner of a
-photograph, and NumPy does the same with a padded image and sliding windows.
+The kernel is the demo's, `kernelkit.demo.kernels.blur`. It is launched over a photograph,
+and NumPy does the same with a padded image and sliding windows.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def numpy_blur(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    image = pywt.data.camera()[80:140, 200:280].astype(np.float32)
+    image = pywt.data.camera().astype(np.float32)
     weights = gaussian(sigma=2.0)
     result = np.empty_like(image)
 

@@ -43,12 +43,12 @@ def total(values, result):
 
 
 def main() -> None:
-    values = np.random.default_rng(1).random(20_000, np.float32)
+    values = np.random.default_rng(1).random(5_000_000, np.float32)
     result = np.zeros(1, np.float32)
-    total[4, THREADS](values, result)
+    total[256, THREADS](values, result)
 
     expected = values.sum(dtype=np.float64)
-    np.testing.assert_allclose(result[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(result[0], expected, rtol=1e-5)
     print(f"warp sum: {result[0]:.3f}, NumPy {expected:.3f}")
 
 
