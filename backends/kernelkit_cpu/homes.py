@@ -177,32 +177,23 @@ class Uses:
 
 def find_homes(analysis: Analysis, uses: Uses) -> dict[Web, Home]:
     finder = _Finder(analysis)
-    for web, use in uses.of.items():
-        finder.homes[web] = finder.home(web, use)
+    homes = {web: finder.home(web, use) for web, use in uses.of.items()}
     for touched in uses.touched.values():
-        touched.again = _made_again(analysis, finder.homes, touched)
-    return finder.homes
-
-
-def _made_again(analysis: Analysis, homes: dict[Web, Home], touched: Touched) -> list[Web]:
-    """The webs that a leaf needs made again, and what these are made of, in order."""
-    needed, found = set(touched.used), []
-    for web in reversed(homes):
-        if homes[web] is Home.AGAIN and web in needed:
-            found.append(web)
-            for expr in expressions(web.definitions[0]):
-                reads = (e for e in walk_expr(expr) if isinstance(e, Read))
-                needed.update(analysis.webs.reads[e] for e in reads)
-    return found[::-1]
+        again: dict[Web, None] = {}
+        for web in touched.used:
+            if homes[web] is Home.AGAIN:
+                finder.make_again(web, again)
+        touched.again = list(again)
+    return homes
 
 
 class _Finder:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self.homes: dict[Web, Home] = {}
+        self.cheap: dict[Web, bool] = {}
 
     def home(self, web: Web, use: Use) -> Home:
-        if web.is_parameter and not web.definitions:
+        if _never_changes(web):
             return Home.VALUE
         crossing = len(use.leaves) > 1 or use.block or (use.in_loop and web.may_be_unassigned)
         level = self.analysis.variability.webs[web].level
@@ -223,6 +214,12 @@ class _Finder:
 
     def is_cheap(self, web: Web) -> bool:
         """Whether a web can be made again from what never changes."""
+        if web not in self.cheap:
+            self.cheap[web] = False  # if it is made of itself
+            self.cheap[web] = self.find_cheap(web)
+        return self.cheap[web]
+
+    def find_cheap(self, web: Web) -> bool:
         if len(web.definitions) != 1 or web.may_be_unassigned or web.is_parameter:
             return False
         stmt = web.definitions[0]
@@ -238,8 +235,21 @@ class _Finder:
                 return expr.op in CHEAP
             case Read():
                 web = self.analysis.webs.reads[expr]
-                if web.is_parameter and not web.definitions:
-                    return True
-                return self.homes.get(web) is Home.AGAIN
+                return _never_changes(web) or self.is_cheap(web)
             case _:
                 return False
+
+    def make_again(self, web: Web, found: dict[Web, None]) -> None:
+        """Puts a cheap web behind those that it is made of."""
+        for expr in expressions(web.definitions[0]):
+            for inner in walk_expr(expr):
+                if isinstance(inner, Read):
+                    other = self.analysis.webs.reads[inner]
+                    if other not in found and not _never_changes(other):
+                        self.make_again(other, found)
+        found[web] = None
+
+
+def _never_changes(web: Web) -> bool:
+    """Whether it is a parameter that nobody assigns to."""
+    return web.is_parameter and not web.definitions

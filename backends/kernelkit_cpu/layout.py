@@ -22,6 +22,9 @@ from kernelkit_cpu.values import Value, constant, linear, uniform, varying
 
 #: Lanes of a warp.
 WARP = 32
+#: With so many lanes LLVM must not see in a constant that the last quarter of them has no threads:
+#: LLVM 22 never ends when it chooses instructions for AVX-512 that count under such a mask.
+HIDDEN = 32
 
 
 class At(NamedTuple):
@@ -151,9 +154,14 @@ def lanes_with_threads(frame: Frame, layout: Layout, x: Operand) -> Operand | No
     """The lanes that have a thread; None: all."""
     if layout.is_even:
         return None
-    threads, lanes = layout.threads, layout.lanes
-    if layout.per_row == 1:
+    threads, lanes, text = layout.threads, layout.lanes, frame.text
+    hidden = frame.target.bits == 512 and lanes >= HIDDEN
+    if layout.per_row == 1 and not hidden:
         bits = ", ".join(f"i1 {'true' if lane < threads else 'false'}" for lane in range(lanes))
         return f"<{bits}>"
-    numbers = linear(INT64, frame.text.let(f"mul nuw nsw i64 {x}, {lanes}"), 1)
-    return frame.arithmetic.one(frame.arithmetic.compare("lt", numbers, constant(INT64, threads)))
+    count = constant(INT64, threads)
+    if hidden:
+        place = text.module.table("threads", "i64", str(threads))
+        count = uniform(INT64, (text.let(f"load volatile i64, ptr {place}"),))
+    first = x if x == "0" else text.let(f"mul nuw nsw i64 {x}, {lanes}")
+    return frame.arithmetic.one(frame.arithmetic.compare("lt", linear(INT64, first, 1), count))

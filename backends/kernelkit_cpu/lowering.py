@@ -21,7 +21,7 @@ Views = Mapping[object, tuple[ir.ArrayVar, int]]
 
 def lower(kernel: ir.Kernel) -> tuple[ir.Kernel, Views]:
     statements = list(ir.walk(kernel.body))
-    promised = any(_promises(e) for s in statements for e in ir.expressions(s))
+    promised = any(_promises(e) for s in statements for e in _conditions(s))
     if promised and any(isinstance(s, ir.Barrier) for s in statements):
         kernel = replace(kernel, body=_Promises().body(kernel.body))
     if not any(isinstance(s, ir.View) for s in statements):
@@ -130,6 +130,13 @@ class _Promises(Rewriter):
         var = ir.Var(f".uniform.{self.count}", expr.type)
         before.append(ir.Assign(expr.span, var, expr))
         return ir.Read(expr.span, expr.type, var)
+
+
+def _conditions(stmt: ir.Stmt) -> tuple[ir.Expr, ...]:
+    """What decides who runs the bodies of a statement."""
+    if isinstance(stmt, ir.For):
+        return stmt.start, stmt.stop, stmt.step
+    return (stmt.condition,) if isinstance(stmt, ir.If | ir.While) else ()
 
 
 def _promises(expr: ir.Expr) -> bool:
