@@ -167,7 +167,7 @@ class _Tracer:
             value = inspect.unwrap(value)
         if id(value) in _device_names():
             self.parts.append(f"device {_device_names()[id(value)]}")
-        elif _is_trusted(value):
+        elif _is_trusted(value) and not _is_own_function(value):
             self.parts.append(f"known {_name(value)}")
         elif isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
             self.parts.append(f"class {_name(value)} {value._fields} {inspect.signature(value)}")
@@ -229,6 +229,11 @@ def _is_trusted(thing: object) -> bool:
     for part in name[len(module) + 1 :].split("."):
         found = getattr(found, part, None)
     return found is thing
+
+
+def _is_own_function(thing: object) -> bool:
+    """A plain function in one of our own packages: kernels inline it like any other."""
+    return isinstance(thing, types.FunctionType) and thing.__module__.startswith("kernelkit")
 
 
 @functools.cache
