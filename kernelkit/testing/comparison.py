@@ -66,7 +66,8 @@ def ulp_error(actual: npt.ArrayLike, exact: npt.ArrayLike) -> npt.NDArray[np.flo
     found, true = np.asarray(actual), np.asarray(exact)
     info, wide = np.finfo(found.dtype), true.dtype.type
     with np.errstate(all="ignore"):
-        exponent = np.maximum(np.frexp(true)[1], info.minexp + 1)
+        exponent = np.where(np.isinf(true), info.maxexp, np.frexp(true)[1])
+        exponent = np.maximum(exponent, info.minexp + 1)
         step = np.ldexp(wide(1), np.minimum(exponent, info.maxexp) - info.nmant - 1)
         limit = np.ldexp(wide(1), info.maxexp)
         error = np.clip(found.astype(wide), -limit, limit) - np.clip(true, -limit, limit)
