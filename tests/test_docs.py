@@ -112,7 +112,10 @@ def test_readme_commands_are_single_lines():
 def test_back_end_of_the_docs_conforms(tmp_path):
     """Installed as anyone's back end is, it passes the suite in all that it claims."""
     whole = script(ROOT / "docs" / "backends.md")
-    start, end = whole.index("from collections.abc"), whole.index("from kernelkit import registry\n")
+    start, end = (
+        whole.index("from collections.abc"),
+        whole.index("from kernelkit import registry\n"),
+    )
     (tmp_path / "kernelkit_loop.py").write_text(whole[start:end])
     installed = tmp_path / "kernelkit_loop-1.0.dist-info"
     installed.mkdir()

@@ -12,7 +12,9 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
 def test_there_are_examples():
-    assert {"hello", "histogram", "mandelbrot", "tiled_blur", "warp_sum"} <= {path.stem for path in EXAMPLES}
+    assert {"hello", "histogram", "mandelbrot", "tiled_blur", "warp_sum"} <= {
+        path.stem for path in EXAMPLES
+    }
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -42,9 +42,7 @@ def choose_shape(
     return Shape(block, *_fitting(block, preferred_lanes(kernel, target, statements)))
 
 
-def preferred_lanes(
-    kernel: Kernel, target: CpuTarget, statements: list[Stmt] | None = None
-) -> int:
+def preferred_lanes(kernel: Kernel, target: CpuTarget, statements: list[Stmt] | None = None) -> int:
     """The lanes that suit a kernel where its block does not matter."""
     statements = list(walk(kernel.body)) if statements is None else statements
     lanes = max(4, target.bits // 32)

@@ -26,7 +26,9 @@ class Module:
         #: Constants by what they hold.
         self.tables: dict[str, Operand] = {}
 
-    def declare(self, name: str, result: str, arguments: Sequence[str], attributes: str = "") -> None:
+    def declare(
+        self, name: str, result: str, arguments: Sequence[str], attributes: str = ""
+    ) -> None:
         text = f"declare {result} @{name}({', '.join(arguments)}) {attributes}".rstrip()
         self.declarations.setdefault(name, text)
 

@@ -256,7 +256,9 @@ class Arithmetic:
         return None
 
     def _again(self, op: str, a: Value, b: Value) -> Callable[[], Parts]:
-        return lambda: self.operations.binary(op, a.type, self.vector(a), self.vector(b), self.lanes)
+        return lambda: self.operations.binary(
+            op, a.type, self.vector(a), self.vector(b), self.lanes
+        )
 
     def compare(self, op: str, a: Value, b: Value) -> Value:
         dtype = a.type
@@ -282,9 +284,7 @@ class Arithmetic:
             text = f"icmp {names[operator]} {register(x.type)} {end}, {limit.operand}"
             return self.both(sound, self.text.let(text))
 
-        return replace(
-            made, every=lambda: holds(op), some=lambda: self._not(holds(_NEGATED[op]))
-        )
+        return replace(made, every=lambda: holds(op), some=lambda: self._not(holds(_NEGATED[op])))
 
     def cast(self, value: Value, target: DType) -> Value:
         source = value.type
@@ -338,7 +338,11 @@ def _neutral(op: str, a: Value, b: Value) -> Value | None:
     """The operand that an integer operation leaves as it is."""
     if op in ("add", "or", "xor") and a.constant == 0 and a.constant is not None:
         return b
-    if op in ("add", "sub", "or", "xor", "shl", "shr") and b.constant == 0 and b.constant is not None:
+    if (
+        op in ("add", "sub", "or", "xor", "shl", "shr")
+        and b.constant == 0
+        and b.constant is not None
+    ):
         return a
     if op == "mul" and a.constant == 1:
         return b

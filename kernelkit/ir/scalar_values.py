@@ -193,9 +193,7 @@ def _fma_float64(a: Value, b: Value, c: Value) -> Value:
     rounding to odd (IEEE Transactions on Computers 57, 2008), where nothing over- or underflows."""
     x, y, z = float(a), float(b), float(c)
     product = x * y
-    if not (
-        1e-250 < abs(product) < 1e290 and abs(x) < 1e290 and abs(y) < 1e290 and abs(z) < 1e290
-    ):
+    if not (1e-250 < abs(product) < 1e290 and abs(x) < 1e290 and abs(y) < 1e290 and abs(z) < 1e290):
         return _exact_fma(a, b, c)
     t = x * _HALVES
     high = t - (t - x)
