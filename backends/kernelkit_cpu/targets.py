@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable
@@ -181,6 +180,8 @@ def _unknown(name: str) -> str:
 def _ask_in_another_process(name: str) -> list[str]:
     """The features of a CPU, by its LLVM name. LLVM ends the process over a name that it does not
     know, so another one asks."""
+    import subprocess  # a third of what the back end would else take to import
+
     for triple in dict.fromkeys((host().triple, _X86, _ARM)):
         program = (
             f"import sys; sys.path[:] = {sys.path!r}\n"

@@ -11,15 +11,15 @@ in docs/math.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Final
 
 from kernelkit.ir.types import FLOAT32, FLOAT64, DType
 from kernelkit.mathlib import exponential, hyperbolic, logarithm, power, trigonometric
+from kernelkit.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MathFunction:
     """A function. `ulp` bounds the error of a float32 or float64 result, in units in the last place;
     of a float16 the float32 result is rounded."""
