@@ -6,10 +6,7 @@ Holds: a first launch is measured inside fresh interpreters, with a disk cache o
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernelkit.bench import cpu_kernels as kernels
-from kernelkit.bench.figures import Figure, import_milliseconds, median_seconds
+from kernelkit.bench.figures import Figure, import_milliseconds, median_seconds, printed_by
 
 LAUNCHES = 2001
 #: Fresh interpreters for each figure.
@@ -36,29 +33,23 @@ def warm_launch(backend: str) -> float:
 
 def first_launch(backend: str, cache: str) -> float:
     """Milliseconds that the first launch takes in a fresh interpreter, with this disk cache."""
-    settings = {"KERNELKIT_BACKEND": backend, "KERNELKIT_CACHE_DIR": cache}
-    done = subprocess.run(
-        [sys.executable, "-m", PROGRAM], env=os.environ | settings, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(f"{PROGRAM} failed:\n{done.stderr}")
-    return float(done.stdout)
+    return printed_by("-m", PROGRAM, KERNELKIT_BACKEND=backend, KERNELKIT_CACHE_DIR=cache)
 
 
 def cold_launch(backend: str) -> float:
     """The first launch with an empty disk cache."""
     times = []
-    for _ in range(PROCESSES):
+    for _ in range(PROCESSES + 1):
         with tempfile.TemporaryDirectory() as cache:
             times.append(first_launch(backend, cache))
-    return statistics.median(times)
+    return statistics.median(times[1:])
 
 
 def cached_launch(backend: str) -> float:
     """The first launch of a process, where another one has launched the kernel before."""
     with tempfile.TemporaryDirectory() as cache:
-        first_launch(backend, cache)
-        return statistics.median(first_launch(backend, cache) for _ in range(PROCESSES))
+        times = [first_launch(backend, cache) for _ in range(PROCESSES + 1)]
+    return statistics.median(times[1:])
 
 
 def import_time(backend: str) -> float:

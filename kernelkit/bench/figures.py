@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -50,14 +51,22 @@ def median_seconds(run: Callable[[], object], rounds: int = 25) -> float:
     return statistics.median(times)
 
 
+def printed_by(*arguments: str, **environment: str) -> float:
+    """The number that a fresh interpreter prints. It keeps bytecode, as one does that runs what was
+    installed, so the first of several finds less than the others."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        [sys.executable, *arguments], env=inherited | environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr}")
+    return float(done.stdout)
+
+
 def import_milliseconds(rounds: int = 9) -> float:
     """What `import kernelkit` adds to `import numpy`: the median of fresh interpreters."""
     code = (
         "import time, numpy; start = time.perf_counter(); import kernelkit;"
         "print((time.perf_counter() - start) * 1e3)"
     )
-    found = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(rounds + 1)
-    ]
-    return statistics.median(found[1:])
+    return statistics.median([printed_by("-c", code) for _ in range(rounds + 1)][1:])

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kernelkit.bench.figures import Figure, median_seconds
+from kernelkit.bench.figures import Figure, median_seconds, printed_by
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,14 @@ def test_a_median_comes_behind_a_warm_up():
     calls = []
     assert median_seconds(lambda: calls.append(1), rounds=4) >= 0
     assert len(calls) == 5
+
+
+def test_fresh_interpreters_keep_bytecode(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import os, sys; print(int(os.environ['NUMBER']) + sys.dont_write_bytecode)"
+    assert printed_by("-c", code, NUMBER="41") == 41
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        printed_by("-c", "1 / 0")
 
 
 def test_the_suite_of_the_reference_runs():
