@@ -101,6 +101,16 @@ def test_page_is_sound(page):
             assert fragment in anchors, f"{name(page)} links to {target}"
 
 
+def test_files_that_are_named_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    there = {
+        p.name for top in ("kernelkit", "backends", "tests") for p in (ROOT / top).rglob("*.py")
+    }
+    named = set(re.findall(r"`(?:[\w/]+/)?(\w+\.py)`", text))
+    assert len(named) > 30
+    assert named <= there
+
+
 def test_readme_commands_are_single_lines():
     commands = [text.splitlines() for _, text in blocks(ROOT / "README.md", "bash")]
     setups = [line for block in commands for line in block if "pip install" in line]
