@@ -2,7 +2,7 @@
 
 In: spans and messages. Out: exceptions whose text reads
 `file.py:12:9: what is wrong; what to write instead`, the source line and a caret.
-Holds: this module imports nothing of ours; every exception of ours is a KernelError.
+Holds: this module imports of ours only records; every exception of ours is a KernelError.
 """
 
 from __future__ import annotations

@@ -130,6 +130,40 @@ def test_a_changed_global_for_real(factor: Callable[[Any], None]) -> None:
         assert out[0] == value
 
 
+@kk.kernel
+def chosen(out):
+    out[0] = 1 if FACTOR else 2
+
+
+@pytest.mark.parametrize(("value", "other"), [(True, False), (False, 3), (1, None), (None, True)])
+def test_flags_and_none_are_globals_like_others(
+    fake: Any, factor: Callable[[Any], None], value: Any, other: Any
+) -> None:
+    kernel = kk.kernel(chosen.__wrapped__).on("fake")
+    for given, compiled in ((value, 1), (other, 2), (value, 2)):
+        factor(given)
+        kernel[1, 1](B)
+        assert fake.compiled == compiled
+
+
+@kk.kernel
+def absolute(out):
+    out[0] = abs(-2)
+
+
+def test_a_global_that_hides_a_builtin_is_a_change(
+    fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = absolute.on("fake")
+    kernel[1, 1](B)
+    monkeypatch.setitem(globals(), "abs", max)
+    with pytest.raises(CompileError, match="max"):
+        kernel[1, 1](B)
+    monkeypatch.undo()
+    kernel[1, 1](B)
+    assert fake.compiled == 1
+
+
 def test_versions_for_different_globals_are_bounded(
     fake: Any, factor: Callable[[Any], None]
 ) -> None:
