@@ -75,8 +75,13 @@ def _import_file(path: Path) -> ModuleType:
         raise InspectionError(f"{path}: this is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    # It may import what lies beside it; nothing else may, later.
+    kept = list(sys.path)
     sys.path.insert(0, str(path.absolute().parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = kept
     return module
 
 

@@ -302,7 +302,7 @@ def test_inspect_of_a_module(run):
         ([f"{HELLO}:saxpy", "float32[::0]", "1", "2"], "the step of an axis cannot be 0"),
         ([f"{HELLO}:saxpy", "[1]", "1", "2"], "'[1]' is no argument of a kernel"),
         ([f"{HELLO}:saxpy", "1 +", "1", "2"], "'1 +' is no argument"),
-        ([f"{HELLO}:saxpy", "1", "2", "3"], "hello.py:15:12:"),
+        ([f"{HELLO}:saxpy", "1", "2", "3"], "hello.py:16:12:"),
         ([f"{HELLO}:saxpy", "1", "int8[:]", "int8[:]", "--what", "gold"], "not 'gold'"),
         ([f"{HELLO}:saxpy", "1", "int8[:]", "int8[:]", "--backend", "x"], "no back end 'x'"),
         ([f"{HELLO}:saxpy", "1", "int8[:]", "int8[:]", "--block", "2000"], "2000"),
@@ -322,6 +322,17 @@ def test_inspect_of_a_file_that_fails(run, tmp_path, body):
     status, _, err = run("inspect", "bad.py:k")
     assert status == 1
     assert "bad.py cannot be imported" in err
+
+
+def test_inspecting_a_file_leaves_the_search_path(run, tmp_path, monkeypatch):
+    (tmp_path / "beside.py").write_text("scale = 2\n")
+    before = list(sys.path)
+    text = "from beside import scale\nimport kernelkit as kk\n@kk.kernel\ndef k(a):\n    a[0] = scale\n"
+    (tmp_path / "near.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "beside", raising=False)
+    status, out, _ = run("inspect", str(tmp_path / "near.py") + ":k", "int8[:]")
+    assert (status, "2" in out) == (0, True)
+    assert sys.path == before
 
 
 def test_inspecting_a_file_does_not_hide_a_module(run, tmp_path):
