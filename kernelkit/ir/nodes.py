@@ -374,12 +374,15 @@ Body = tuple[Stmt, ...]
 # ---------------------------------------------------------------- kernels
 @record
 class Options:
-    """What a specialisation was asked for, and what its launch promises (noalias)."""
+    """What a specialisation was asked for, and what its launch promises: `noalias`, that no array
+    that is written overlaps another; `small`, that each array spans less than 2**31 bytes, that no
+    int64 argument and no extent is beyond +-2**30, and no axis of the grid has more threads."""
 
     debug: bool = False
     reproducible: bool = False
     wraparound: bool = True
     noalias: bool = False
+    small: bool = False
 
 
 @node
