@@ -1,0 +1,1 @@
+"""The CUDA back end, `cuda`: CUDA C, compiled by NVRTC and launched through CuPy."""
