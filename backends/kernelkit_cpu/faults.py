@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kernelkit.analysis.webs import Web
+from kernelkit.emit.fault_report import site_number
+from kernelkit.emit.payload import word_count
 from kernelkit.emit.python_names import described
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, INT64, UINT64
 from kernelkit_cpu import record
 from kernelkit_cpu.frame import Frame
-from kernelkit_cpu.payload import word_count, words_of
+from kernelkit_cpu.payload import words_of
 from kernelkit_cpu.text import Module, Operand
 from kernelkit_cpu.types import register
 from kernelkit_cpu.values import Value, constant, uniform, varying
@@ -174,12 +176,7 @@ def _met_once(body: ir.Body) -> Iterator[ir.Expr]:
 # ---------------------------------------------------------------- leaving
 def site(frame: Frame, what: Mapping[str, Any], span: Span | None = None) -> int:
     """The number of a place in the kernel, for the tables in the metadata."""
-    found = dict(what)
-    if span is not None:
-        found["span"] = [span.file, span.line, span.column, span.end_line, span.end_column]
-    if found not in frame.sites:
-        frame.sites.append(found)
-    return frame.sites.index(found)
+    return site_number(frame.sites, what, span)
 
 
 def fault_where(

@@ -1,28 +1,17 @@
 """Values on their way from a kernel to Python: their bits, in 64-bit words.
 
-In: values in a kernel; later the words. Out: words; later values as the scalar table has them, and
-the text that they are part of.
+In: values in a kernel. Out: words, as `kernelkit.emit.payload` reads them.
 Holds: a value is one word, low bytes first, or two if it is complex.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
-
-import numpy as np
-
-from kernelkit.ir.nodes import Formatted, Text
-from kernelkit.ir.types import DTYPES, DType
+from kernelkit.ir.types import DType
 from kernelkit_cpu.frame import Frame
 from kernelkit_cpu.text import Operand
 from kernelkit_cpu.types import Parts, register
 
-#: What stands for a value whose words did not fit.
-LOST: Final = "?"
 
-
-# ---------------------------------------------------------------- in a kernel
 def words_of(frame: Frame, dtype: DType, parts: Parts) -> list[Operand]:
     """A scalar's bits, as i64s."""
     return [_word(frame, dtype.component, part) for part in parts]
@@ -34,44 +23,3 @@ def _word(frame: Frame, dtype: DType, part: Operand) -> Operand:
         whole = f"i{dtype.bits}"
         part, kind = text.let(f"bitcast {kind} {part} to {whole}"), whole
     return part if kind == "i64" else text.let(f"zext {kind} {part} to i64")
-
-
-def pieces_of(text: Text) -> list[list[str]]:
-    """The parts of a text for the metadata: [words], or [dtype, format] of a value."""
-    return [[p] if isinstance(p, str) else [p.value.type.name, p.spec] for p in text]
-
-
-def values_of(text: Text) -> list[Formatted]:
-    return [part for part in text if isinstance(part, Formatted)]
-
-
-# ---------------------------------------------------------------- in Python
-def word_count(dtype: DType) -> int:
-    return 2 if dtype.is_complex else 1
-
-
-def value_from(dtype: DType, words: Sequence[int]) -> Any:
-    """The value of so many words: bool, int, NumPy's scalars for floats and complex numbers."""
-    part = dtype.component
-    bits = np.array([word % (1 << 64) for word in words], np.uint64)
-    raw = bits.astype(f"u{part.itemsize}").view(part.numpy)
-    value = raw.view(dtype.numpy)[0]
-    return value.item() if dtype.kind in "biu" else value
-
-
-def text_from(pieces: Sequence[Sequence[str]], words: Sequence[int]) -> str:
-    """The text of some pieces and the words of its values."""
-    return "".join(_texts(pieces, words))
-
-
-def _texts(pieces: Sequence[Sequence[str]], words: Sequence[int]) -> Iterator[str]:
-    place = 0
-    for piece in pieces:
-        if len(piece) == 1:
-            yield piece[0]
-            continue
-        dtype = DTYPES[piece[0]]
-        end = place + word_count(dtype)
-        fits = end <= len(words)
-        yield format(value_from(dtype, words[place:end]), piece[1]) if fits else LOST
-        place = end

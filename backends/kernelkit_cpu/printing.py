@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from kernelkit.emit.payload import pieces_of, text_from, values_of, word_count, words_in
 from kernelkit.ir import nodes as ir
-from kernelkit.ir.types import DTYPES
 from kernelkit_cpu import faults, record
 from kernelkit_cpu.expressions import evaluate
 from kernelkit_cpu.frame import Frame
-from kernelkit_cpu.payload import pieces_of, text_from, values_of, word_count, words_of
+from kernelkit_cpu.payload import words_of
 from kernelkit_cpu.text import Operand
 
 #: The type of what a kernel calls to print.
@@ -80,8 +80,7 @@ class _Site:
 
     def __init__(self, site: Mapping[str, Any]) -> None:
         self._pieces: Sequence[Sequence[str]] = site.get("text", ())
-        dtypes = [DTYPES[piece[0]] for piece in self._pieces if len(piece) > 1]
-        self._words = ctypes.c_uint64 * sum(map(word_count, dtypes))
+        self._words = ctypes.c_uint64 * words_in(self._pieces)
 
     def text(self, words: int) -> str:
         return text_from(self._pieces, list(self._words.from_address(words)))
