@@ -110,16 +110,54 @@ class Event(Protocol):
 
 
 class Memory(Protocol):
-    """The native arrays of a device."""
+    """The native arrays of a device.
+
+    The arrays that a launch hands to Executable.launch are of the device's own type: its native
+    arrays. `allocate` and `copy_in` raise MemoryError where there is no room.
+
+    A memory may have, besides, what follows; a device whose memory is not the host's does well to
+    have the first three.
+
+    adopt(value) -> native: a native array that shares the memory of something this memory owns,
+        `value` itself if it is native. It waits for, or orders this thread's launches after, the
+        stream that the value names (`stream` in version 3 of `__cuda_array_interface__`).
+        Without it, all that this memory owns is native.
+    view(base, dtype, shape, strides, offset) -> native: other elements of a native array's memory;
+        `strides` and `offset` in bytes, from the first element of `base`. NumPy arrays that
+        overlap or have gaps are passed to a device in this way; without it they are refused there.
+    bounds(native) -> (first, end) | None: the range of bytes that its elements span, in numbers
+        that are equal for equal places and differ for different ones; an address, where there is
+        one. None where that is not known: the array then counts as overlapping every other.
+        Needed for natives that have no `__cuda_array_interface__`.
+    plain(native) -> (dtype, ndim, first, end) | None: for a warm launch; its time is part of every
+        launch. Says of an array that is exactly of the native type and lies on this device, in
+        order without gaps, may be written, has at least one element and at most 2**30 bytes: its
+        NumPy dtype, how many axes it has, and its bounds as above. None for anything else at all
+        (numbers and NumPy arrays do not get here), which then takes the longer way.
+    stream_of(stream) -> native stream: of a stream of this device's, other libraries' streams, raw
+        pointers. It raises TypeError or ValueError for anything else, the text saying what it
+        takes. Without it, streams are handed on as they are.
+    capturing(stream) -> bool: whether launches there are being recorded (into a CUDA graph) and not
+        run, so that nothing can be copied or waited for. `stream` is native, or None.
+    borrow(span) -> native | None: the host's memory in place of a copy, for devices that reach it:
+        a one-dimensional native array of uint8 over the bytes of `span`, or None where this span
+        cannot be used so, which is then copied.
+    give_back(native, span, written): ends a borrow, after the launch was waited for: if `written`,
+        `span` holds what the device wrote.
+    """
 
     def owns(self, value: object) -> bool:
-        """Whether `value` is an array that lives where this device works."""
+        """Whether `value` is an array that lives where this device works, native or another
+        library's."""
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> Any: ...
     def copy_in(self, value: np.ndarray) -> Any:
-        """A device array with the elements of `value`; `value` itself where the device can use it."""
+        """A device array with the elements of `value`; `value` itself where the device can use it.
+        `value` may change as soon as this returns."""
 
-    def copy_out(self, value: Any) -> np.ndarray: ...
+    def copy_out(self, value: Any) -> np.ndarray:
+        """The elements of an array that this memory owns, after all that was asked of it before."""
+
     def synchronize(self) -> None: ...
     def stream(self) -> Any: ...
     def event(self) -> Event: ...
@@ -129,8 +167,13 @@ class Memory(Protocol):
 class Backend(Protocol):
     """What a package registers under `kernelkit.backends`.
 
-    It may have, besides: `forms`, a mapping of names to functions (Analysis, Target) -> text, which
-    `kernel.inspect(what=name)` shows.
+    It may have, besides:
+
+    forms: a mapping of names to functions (Analysis, Target) -> text, which
+        `kernel.inspect(what=name)` shows.
+    narrow = True: kernels are compiled with Options.small wherever a launch keeps that promise, and
+        once more without it where one does not.
+    cached, cache_key, cache: see DiskCache, and docs/backends.md.
     """
 
     name: str
