@@ -48,8 +48,8 @@ def atomics(extensions: Collection[str]) -> AtomicTable:
         spaces={AddressSpace.GLOBAL: "__global ", AddressSpace.SHARED: "__local "},
         native=dict(_native(extensions)),
         swaps={
-            32: "atomic_cmpxchg({p}, {wanted}, {after})",
-            64: "atom_cmpxchg({p}, {wanted}, {after})",
+            32: "atomic_cmpxchg((volatile {space}uint*){p}, {wanted}, {after})",
+            64: "atom_cmpxchg((volatile {space}ulong*){p}, {wanted}, {after})",
         },
         to_bits={"float32": "as_uint({value})", "float64": "as_ulong({value})"},
         from_bits={"float32": "as_float({value})", "float64": "as_double({value})"},

@@ -52,7 +52,7 @@ _WITHOUT_NAN: Final = {"nanmin": "min", "nanmax": "max"}
 
 _LOOP: Final = """
 {function} {type} {name}({pointer} p, {type} value) {{
-    {bits} seen = *p, wanted;
+    {bits} seen = {first}, wanted;
     for (;;) {{
         {type} old = {old};
         {type} changed = {changed};
@@ -84,7 +84,7 @@ class AtomicTable:
     #: (operation, dtype) -> expression; fields: space (of `spaces`), p (the address, in parentheses),
     #: value, new (the second operand of cas).
     native: Mapping[tuple[str, str], str]
-    #: Compare-and-swap on 32 and 64 bits; fields: p, wanted, after. It gives what was there.
+    #: Compare-and-swap on 32 and 64 bits; fields: space, p, wanted, after. It gives what was there.
     swaps: Mapping[int, str]
     #: float dtype -> its bits and back; field: value.
     to_bits: Mapping[str, str]
@@ -108,16 +108,16 @@ def atomic(
     if template is None:
         name = f"kk_atomic_{op}_{kind}{_suffix(table, space)}"
         library.define(name, lambda: _function(scalars, table, op, dtype, space, name))
-        pointer = _pointer(table, space, dtype)
+        pointer = _pointer(scalars, table, space, dtype)
         return f"{name}(({pointer})({address}), {', '.join(operands)})"
     value, new = [f"({operand})" for operand in (*operands, "")][:2]
     old = template.format(space=table.spaces[space], p=f"({address})", value=value, new=new)
     return f"(({kind}){old})" if wants_result else old
 
 
-def _pointer(table: AtomicTable, space: AddressSpace, dtype: DType) -> str:
-    """To the bits of an element, which others change."""
-    return f"volatile {table.spaces[space]}u{dtype.bits}*"
+def _pointer(scalars: Scalars, table: AtomicTable, space: AddressSpace, dtype: DType) -> str:
+    """To an element, which others change."""
+    return f"volatile {table.spaces[space]}{scalars.memory_type(dtype)}*"
 
 
 def _suffix(table: AtomicTable, space: AddressSpace) -> str:
@@ -132,13 +132,17 @@ def _function(
         return table.to_bits.get(dtype.name, f"(u{dtype.bits})({{value}})").format(value=value)
 
     kind = scalars.register_type(dtype)
+    qualifier = table.spaces[space]
     fields = {
         "function": table.function,
         "name": name,
         "type": kind,
         "bits": f"u{dtype.bits}",
-        "pointer": _pointer(table, space, dtype),
-        "swap": table.swaps[dtype.bits].format(p="p", wanted="wanted", after="after"),
+        "pointer": _pointer(scalars, table, space, dtype),
+        "first": bits_of("*p"),
+        "swap": table.swaps[dtype.bits].format(
+            space=qualifier, p="p", wanted="wanted", after="after"
+        ),
         "old": table.from_bits.get(dtype.name, f"({kind})({{value}})").format(value="seen"),
         "after": bits_of("changed"),
     }
