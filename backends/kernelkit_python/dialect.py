@@ -79,9 +79,9 @@ REFERENCE: Final = PythonDialect(
         AddressSpace.CONSTANT: "_k_arrays[{number}]",
     },
     extent="{array}.shape[{axis}]",
-    barrier="yield ({request})",
+    barrier=dict.fromkeys(("sync", "count", "and", "or"), "yield ({request})"),
     warp="yield ({request})",
-    fence="pass",
+    fence=dict.fromkeys(("block", "device", "system"), "pass"),
     range="_k_range({args})",
     checked_range="_k_steps_of({site}, {_k_steps}, {args})",
     # The count is a local variable that goes down to 0: some 15 ns a turn.

@@ -77,7 +77,7 @@ def _waits(body: ir.Body) -> bool:
 class _Printer:
     def __init__(self, kernel: ir.Kernel, dialect: PythonDialect) -> None:
         self._kernel, self._dialect = kernel, dialect
-        self._names = Names(symbol.name for symbol in symbols(kernel))
+        self._names = Names((symbol.name for symbol in symbols(kernel)), dialect.taken)
         self._parameters = {p: self._names.new(p) if not p.startswith(RESERVED) else p
                             for p in dialect.parameters}  # fmt: skip
         self._sites: dict[Site, int] = {}
@@ -85,6 +85,7 @@ class _Printer:
         self._reads: dict[str, dict[Span, None]] = {}
         self._constants: dict[str, str] = {}
         self._updates: dict[tuple[str, DType], str] = {}
+        self._data: dict[str, str] = {}
         self._heights: dict[ir.Expr, int] = {}
         self._lines: list[Line] = []
         self._indent = 0
@@ -94,11 +95,12 @@ class _Printer:
     def source(self) -> PythonSource:
         names = [self._names[p.name] for p in self._kernel.params]
         name = self._kernel.name
-        function = f"_{name}" if name.startswith(RESERVED) else name
+        function = f"_{name}" if name.startswith(RESERVED) or name in self._dialect.taken else name
         self._line(f"def {function}({', '.join([*names, *self._parameters.values()])}):")
         with self._indented():
             self._statements(_in_source_order(self._kernel))
-        defined = {**{v: k for k, v in self._constants.items()}, **self._definitions()}
+        constants = {name: text for text, name in self._constants.items()}
+        defined = {**constants, **self._data, **self._definitions()}
         lead = [Line(f"{name} = {text}", self._kernel.span) for name, text in defined.items()]
         return PythonSource(
             function,
@@ -111,9 +113,10 @@ class _Printer:
         )
 
     def _definitions(self) -> dict[str, str]:
-        return {
-            name: self._dialect.update(op, dtype) for (op, dtype), name in self._updates.items()
-        }
+        update = self._dialect.update
+        if update is None:
+            return {}
+        return {name: update(op, dtype) for (op, dtype), name in self._updates.items()}
 
     # ------------------------------------------------------------ lines
     def _line(self, text: str, span: Span | None = None) -> None:
@@ -148,24 +151,24 @@ class _Printer:
                 self._line(f"{self._names[stmt.target.name]} = {self._expr(stmt.value)}")
             case ir.Store():
                 fields = self._access("store", stmt, stmt.array, stmt.indices)
-                self._line(dialect.store.format(**fields, value=self._expr(stmt.value)))
+                value = dialect.stored(stmt.array.type.dtype, self._expr(stmt.value))
+                self._line(dialect.store.format(**fields, value=value))
             case ir.Atomic():
                 self._atomic(stmt)
             case ir.View():
                 fields = self._access("view", stmt, stmt.base, stmt.indices)
                 self._line(f"{self._names[stmt.target.name]} = {dialect.view.format(**fields)}")
             case ir.Warp():
-                mask = "None" if stmt.mask is None else self._expr(stmt.mask)
-                site = self._site("warp", stmt.span, stmt.op)
-                request = ", ".join([str(site), mask, *map(self._expr, stmt.operands)])
-                self._request(dialect.warp, site, stmt.op, request, stmt.results)
+                self._warp(stmt)
             case ir.Barrier():
                 site = self._site("barrier", stmt.span, stmt.op)
-                predicate = "" if stmt.predicate is None else f" {self._expr(stmt.predicate)}"
+                predicate = "" if stmt.predicate is None else self._expr(stmt.predicate)
                 results = () if stmt.result is None else (stmt.result,)
-                self._request(dialect.barrier, site, stmt.op, f"{site},{predicate}", results)
+                fields = {"site": site, "request": f"{site}, {predicate}".rstrip(" "),
+                          "args": predicate}  # fmt: skip
+                self._request(dialect.barrier[stmt.op].format(**fields), results)
             case ir.Fence():
-                self._line(dialect.fence)
+                self._line(dialect.fence[stmt.scope])
             case ir.Allocate():
                 self._allocate(stmt)
             case ir.If():
@@ -175,8 +178,7 @@ class _Printer:
             case ir.While():
                 self._while(stmt)
             case ir.Scope():
-                self._line(f"for {self._once()} in (None,):")
-                self._body(stmt.body)
+                self._scope(stmt)
             case ir.Break():
                 self._line("break")
             case ir.Continue():
@@ -194,8 +196,22 @@ class _Printer:
             case _:
                 assert_never(stmt)
 
-    def _once(self) -> str:
-        return f"{RESERVED}once"
+    def _scope(self, stmt: ir.Scope) -> None:
+        head, last = self._dialect.scope
+        self._line(head)
+        with self._indented():
+            self._statements(stmt.body)
+            if last:
+                self._line(last)
+
+    def _warp(self, stmt: ir.Warp) -> None:
+        site = self._site("warp", stmt.span, stmt.op)
+        mask = "None" if stmt.mask is None else self._expr(stmt.mask)
+        args = ", ".join([mask, *map(self._expr, stmt.operands)])
+        dtype = stmt.operands[0].type if stmt.operands else ""
+        fields = {"site": site, "op": stmt.op, "dtype": dtype, "args": args,
+                  "request": f"{site}, {args}"}  # fmt: skip
+        self._request(self._dialect.warp.format(**fields), stmt.results)
 
     def _access(
         self, kind: str, node: ir.Load | ir.Store | ir.Atomic | ir.View, array: ir.ArrayVar,
@@ -210,6 +226,7 @@ class _Printer:
             "site": site,
             "rank": len(indices),
             "kind": array.type.dtype.kind,
+            "dtype": array.type.dtype,
             "wrap": "" if self._kernel.options.wraparound else "n",
             "index": ", ".join(texts) or "()",
             "args": ", ".join([name, str(site), *texts]),
@@ -220,20 +237,23 @@ class _Printer:
         key = (stmt.op, stmt.array.type.dtype)
         update = self._updates.setdefault(key, f"{RESERVED}update_{stmt.op}_{key[1]}")
         operands = ", ".join(map(self._expr, stmt.operands))
-        text = self._dialect.atomic.format(**fields, update=update, operands=operands)
+        fields = {**fields, "op": stmt.op, "update": update, "operands": operands}
+        text = self._dialect.atomic.format(**fields)
         self._line(text if stmt.result is None else f"{self._names[stmt.result.name]} = {text}")
 
-    def _request(
-        self, template: str, site: int, op: str, request: str, results: Sequence[ir.Var]
-    ) -> None:
-        text = template.format(site=site, op=op, request=request)
+    def _request(self, text: str, results: Sequence[ir.Var]) -> None:
         targets = ", ".join(self._names[var.name] for var in results)
         self._line(f"{targets} = {text}" if targets else text)
 
     def _allocate(self, stmt: ir.Allocate) -> None:
-        template = self._dialect.allocate[stmt.array.type.space]
-        text = template.format(number=len(self._arrays), **self._parameters)
+        number, array = len(self._arrays), stmt.array
         self._arrays.append(stmt)
+        fields = {"number": number, "shape": array.shape, "dtype": array.type.dtype}
+        if stmt.data is not None and self._dialect.data is not None:
+            name = f"{RESERVED}data{number}"
+            self._data[name] = self._dialect.data(stmt.data, array)
+        template = self._dialect.allocate[array.type.space]
+        text = template.format(**fields, **self._parameters)
         self._line(f"{self._names[stmt.array.name]} = {text}")
 
     def _if(self, stmt: ir.If, keyword: str) -> None:
@@ -268,10 +288,11 @@ class _Printer:
         tick = self._dialect.tick.format(site=site, cost=cost, **self._parameters)
         header = _header(stmt.span, stmt.condition)
         if not stmt.prelude and self._height(stmt.condition) < TALLEST:
-            self._line(f"while {tick} and {self._expr(stmt.condition)}:", header)
+            test = self._expr(stmt.condition)
+            self._line(f"while {tick} and {test}:" if tick else f"while {test}:", header)
             self._body(stmt.body)
             return
-        self._line(f"while {tick}:", header)
+        self._line(f"while {tick or True}:", header)
         with self._indented():
             self._statements(stmt.prelude)
             self._span = header
@@ -331,9 +352,8 @@ class _Printer:
             case ir.Intrinsic():
                 return self._intrinsic(expr)
             case ir.Load():
-                return self._dialect.load.format(
-                    **self._access("load", expr, expr.array, expr.indices)
-                )
+                fields = self._access("load", expr, expr.array, expr.indices)
+                return self._dialect.loaded(expr.type, self._dialect.load.format(**fields))
             case ir.Extent():
                 array = self._read(expr.array.name, expr.span)
                 return self._dialect.extent.format(array=array, axis=expr.axis)

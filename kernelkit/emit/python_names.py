@@ -50,8 +50,8 @@ def described(name: str) -> str:
 class Names:
     """Symbol name -> identifier. Users' names are given out first, so that they stay as they are."""
 
-    def __init__(self, declared: Iterable[str]) -> None:
-        self._taken = set(keyword.kwlist)
+    def __init__(self, declared: Iterable[str], taken: Iterable[str] = ()) -> None:
+        self._taken = {*keyword.kwlist, *taken}
         self._identifiers: dict[str, str] = {}
         for name in sorted(dict.fromkeys(declared), key=lambda n: "." in n):
             self[name]
