@@ -1,0 +1,74 @@
+"""Scalars in OpenCL C 1.2: the spellings that `kernelkit.emit.cstyle` needs.
+
+Holds: nothing optional is used but float64, where a kernel does. float32 division and square root
+are IEEE's by a build option of the back end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kernelkit.emit.cstyle.scalars import ScalarSpelling
+
+_INTEGERS: Final = {
+    "i8": "char", "i16": "short", "i32": "int", "i64": "long",
+    "u8": "uchar", "u16": "ushort", "u32": "uint", "u64": "ulong",
+}  # fmt: skip
+
+#: Names that are the same there -> number of operands.
+_COMMON: Final = {
+    "sqrt": 1, "rsqrt": 1, "cbrt": 1, "expm1": 1, "log10": 1, "log1p": 1, "asin": 1, "acos": 1,
+    "atan": 1, "atan2": 2, "sinh": 1, "cosh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "erf": 1,
+    "erfc": 1, "floor": 1, "ceil": 1, "trunc": 1, "fabs": 1, "fmod": 2, "remainder": 2,
+    "copysign": 2, "hypot": 2, "fma": 3, "lgamma": 1,
+}  # fmt: skip
+
+
+def _call(name: str, arity: int) -> tuple[str, str]:
+    text = f"{name}({', '.join(f'{{{i}}}' for i in range(arity))})"
+    return text, text
+
+
+_MATH: Final = {
+    **{name: _call(name, arity) for name, arity in _COMMON.items()},
+    "round": _call("rint", 1),
+    "gamma": _call("tgamma", 1),
+    "truediv": ("({0} / {1})", "({0} / {1})"),
+}
+
+
+SPELLING: Final = ScalarSpelling(
+    function="static inline",
+    integers=_INTEGERS,
+    suffixes={"i32": "", "u32": "u", "i64": "L", "u64": "UL"},
+    wide="#pragma OPENCL EXTENSION cl_khr_fp64 : enable",
+    exact="#pragma OPENCL FP_CONTRACT OFF",
+    operators={
+        f"{name}_{kind}": f"({{0}} {symbol} {{1}})"
+        for kind in ("f32", "f64")
+        for name, symbol in (("add", "+"), ("sub", "-"), ("mul", "*"))
+    },
+    bits={
+        "u32_f32": "as_uint({0})",
+        "f32_u32": "as_float({0})",
+        "u64_f64": "as_ulong({0})",
+        "f64_u64": "as_double({0})",
+    },
+    counts={
+        "popc_u32": "popcount({0})",
+        "popc_u64": "popcount({0})",
+        "clz_u32": "clz({0})",
+        "clz_u64": "clz({0})",
+        "ffs_u32": "32 - clz({0} & (0 - {0}))",
+        "ffs_u64": "64 - clz({0} & (0 - {0}))",
+    },
+    math=_MATH,
+    saturating={},
+    halves={
+        "u16_f32": "u16 bits;\nvstore_half_rte(x, 0, (half*)&bits);\nreturn bits;",
+        "u16_f64": "u16 bits;\nvstore_half_rte(x, 0, (half*)&bits);\nreturn bits;",
+        "f32_u16": "return vload_half(0, (const half*)&x);",
+    },
+    infinity="INFINITY",
+    nan="NAN",
+)
