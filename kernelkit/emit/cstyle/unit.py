@@ -1,0 +1,81 @@
+"""What all parts of the printer share while one kernel is printed.
+
+Holds: lines go into the kernel's body in the order in which statements run; what is declared goes
+to its head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kernelkit.analysis.pipeline import Analysis
+from kernelkit.analysis.ranges import never_negative
+from kernelkit.analysis.widths import Widths
+from kernelkit.emit.cstyle.checks import Checks
+from kernelkit.emit.cstyle.dialect import CDialect
+from kernelkit.emit.cstyle.library import Library
+from kernelkit.emit.cstyle.names import Names
+from kernelkit.emit.cstyle.scalars import Scalars
+from kernelkit.emit.cstyle.signature import Signature
+from kernelkit.emit.cstyle.warps import Warps
+from kernelkit.errors import InternalError
+from kernelkit.ir import nodes as ir
+
+
+class Unit:
+    """One translation unit in the making."""
+
+    def __init__(self, analysis: Analysis, dialect: CDialect) -> None:
+        kernel = analysis.kernel
+        self.analysis, self.kernel, self.dialect = analysis, kernel, dialect
+        self.block = analysis.shape.block
+        self.debug = kernel.options.debug
+        #: The type of extents, strides and offsets of elements.
+        self.index = "i32" if kernel.options.small else "i64"
+        self.library = Library()
+        self.scalars = Scalars(dialect.scalars, self.library, kernel.options.reproducible)
+        self.checks = Checks(self.scalars, self.library, dialect, kernel)
+        self._warps = None if dialect.warps is None else Warps(self.library, self.scalars, dialect.warps)
+        self.names = Names()
+        self.signature = Signature()
+        self.widths = Widths(kernel, self.block)
+        self.never_negative = never_negative(kernel, analysis.shape)
+        #: Declarations at the head of the kernel, and outside of it.
+        self.head: list[str] = []
+        self.outside: list[str] = []
+        self.lines: list[str] = []
+        self._indent = 1
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self._indent + text)
+
+    @contextmanager
+    def indented(self) -> Iterator[None]:
+        self._indent += 1
+        yield
+        self._indent -= 1
+
+    def declare(self, ctype: str, stem: str, value: str = "") -> str:
+        """A new variable of the kernel."""
+        name = self.names.new(stem)
+        self.head.append(f"{ctype} {name}{f' = {value}' if value else ''};")
+        return name
+
+    @property
+    def warps(self) -> Warps:
+        """How barriers and warp operations are written."""
+        if self._warps is None:
+            raise InternalError(f"{self.dialect.name} has no barriers and no warps")
+        return self._warps
+
+    @property
+    def complete(self) -> bool:
+        """Whether every lane of every warp is there, as long as the kernel runs."""
+        returns = any(isinstance(stmt, ir.Return) for stmt in ir.walk(self.kernel.body))
+        return self.threads % 32 == 0 and not returns and not self.debug
+
+    @property
+    def threads(self) -> int:
+        x, y, z = self.block
+        return x * y * z
