@@ -47,8 +47,8 @@ class WarpTable:
     enable: str
     #: The functions that the templates call: name -> text; a text may use those before it.
     functions: Mapping[str, str]
-    #: Declarations at the top of the kernel: name -> template; field: threads (in a block, rounded
-    #: up to whole warps). A template that uses such a name needs it.
+    #: Lines at the top of the kernel, behind that of kk_thread: name -> template; fields: threads (in a
+    #: block), whole (the same, up to whole warps). A text with such a name needs its lines.
     scratch: Mapping[str, str]
     #: The lanes that take part and whose p holds, as u32. Fields: mask, p (a bool).
     ballot: str
@@ -91,12 +91,13 @@ class Warps:
         return self.table.attributes if self._used else ""
 
     def scratch(self, threads: int) -> list[str]:
-        """Declarations that the kernel starts with, for what was written so far."""
+        """Lines that the kernel starts with, for what was written so far; they use kk_thread."""
         whole = (threads + 31) // 32 * 32
         return [
-            template.format(threads=whole)
+            line
             for name, template in self.table.scratch.items()
             if _names(name, self._text)
+            for line in template.strip().format(threads=threads, whole=whole).splitlines()
         ]
 
     # ------------------------------------------------------------ barriers and fences
