@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 GROUP = "kernelkit.backends"
 #: For arrays of the host: the first of these that is registered and usable.
 HOST_PREFERENCE = ("cpu", "python")
+#: For arrays of a package's own types: who is asked first whether it works on them, in this order.
+#: Nobody else need be imported then.
+LIKELY = {
+    "cupy": ("cuda",),
+    "torch": ("cuda",),
+    "numba": ("cuda", "numba"),
+    "pyopencl": ("opencl",),
+}
 
 
 class BackendWarning(RuntimeWarning):
@@ -62,6 +71,10 @@ class _Entry:
         self._load = load
         self._lock = threading.RLock()
         self._opened: tuple[tuple[Place, ...], str] | None = None
+
+    def unlock(self) -> None:
+        """In a forked child: whoever opened it while the parent forked is not there."""
+        self._lock = threading.RLock()
 
     @property
     def opened(self) -> bool:
@@ -135,12 +148,20 @@ def _ours(name: str, module: str) -> _Entry:
 #: launch, and may be out of date: Python reads an old kernelkit.egg-info in a checkout first.
 OURS = {
     name: _ours(name, module)
-    for name, module in (("cpu", "kernelkit_cpu"), ("python", "kernelkit_python"))
+    for name, module in (
+        ("cpu", "kernelkit_cpu"),
+        ("python", "kernelkit_python"),
+        ("cuda", "kernelkit_cuda"),
+        ("opencl", "kernelkit_opencl"),
+        ("numba", "kernelkit_numba"),
+    )
 }
 
 _lock = threading.RLock()
 _entries: dict[str, _Entry] | None = None
 _host: Place | None = None
+#: Where something was launched or allocated: `synchronize` waits for these.
+_in_use: set[Place] = set()
 
 
 def _table() -> dict[str, _Entry]:
@@ -165,6 +186,7 @@ def register(backend: Backend) -> None:
     """Make a back end of this process known, in place of any other of its name."""
     global _entries, _host
     with _lock:
+        _retire(backend.name)
         _entries = {**_table(), backend.name: _Entry(backend.name, lambda: backend)}
         _host = None
 
@@ -175,10 +197,15 @@ def unregister(name: str) -> None:
     from importlib.metadata import entry_points
 
     with _lock:
+        _retire(name)
         kept = {n: e for n, e in _table().items() if n != name}
         found = {e.name: _Entry(e.name, e.load) for e in entry_points(group=GROUP, name=name)}
         ours = {name: OURS[name]} if name in OURS else {}
         _entries, _host = kept | found | ours, None
+
+
+def _retire(name: str) -> None:
+    _in_use.difference_update([p for p in _in_use if p.device.backend == name])
 
 
 def names() -> tuple[str, ...]:
@@ -262,17 +289,35 @@ def _find_host() -> Place:
     )
 
 
-def places(opened_only: bool = False) -> Iterator[Place]:
-    """Every usable place; with `opened_only`, of the back ends that were asked for before."""
-    for name in names():
-        entry = _table().get(name)
-        if entry is not None and (entry.opened or not opened_only):
-            yield from entry.open()[0]
+def mark_in_use(place: Place) -> None:
+    """Note that there may be something to wait for."""
+    _in_use.add(place)
+
+
+def in_use() -> tuple[Place, ...]:
+    """The places that may have something to do."""
+    return tuple(_in_use)
 
 
 def owner(value: object) -> Place | None:
-    """The place whose memory holds an array."""
-    return next((p for p in places() if p.memory.owns(value)), None)
+    """The place whose memory holds an array: that of the back end that is likely by its type, else
+    of any other's."""
+    for name in _by_likelihood(value):
+        for place in _table()[name].open()[0]:
+            if place.memory.owns(value):
+                return place
+    return None
+
+
+def _by_likelihood(value: object) -> Iterator[str]:
+    """All registered back ends; after the likely ones those of others, for they come with arrays of
+    their own."""
+    known = names()
+    packages = {kind.__module__.partition(".")[0] for kind in type(value).__mro__}
+    likely = [n for p, found in LIKELY.items() if p in packages for n in found if n in known]
+    yield from likely
+    yield from (n for n in known if n not in likely and n not in OURS)
+    yield from (n for n in known if n not in likely and n in OURS)
 
 
 def rows() -> list[DeviceRow]:
@@ -284,3 +329,14 @@ def rows() -> list[DeviceRow]:
         if not places:
             found.append(DeviceRow(name, None, "", False, why))
     return found
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+    for entry in {**OURS, **(_entries or {})}.values():
+        entry.unlock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

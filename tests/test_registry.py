@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +74,7 @@ def test_our_own_are_found_whatever_the_installed_metadata_say(
     monkeypatch.setattr(registry, "_entries", None)
     monkeypatch.setattr(registry, "_host", None)
     assert registry.host_place().device.backend == "cpu"
-    assert registry.names() == ("cpu", "python")
+    assert registry.names() == ("cpu", "cuda", "numba", "opencl", "python")
 
 
 def test_the_wheel_registers_our_own_like_anyone_else() -> None:
@@ -100,7 +104,7 @@ def test_entry_points_are_imported_late_and_once(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: [Point()])
     monkeypatch.setattr(registry, "_entries", None)
-    assert registry.names() == ("cpu", "late", "python")
+    assert registry.names() == tuple(sorted(("late", *registry.OURS)))
     assert loaded == []
     assert registry.place("late") is registry.place("late:0")
     assert loaded == ["late"]
@@ -122,7 +126,7 @@ def test_an_import_that_fails_is_reported_and_harms_no_other(
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([broken]))
     monkeypatch.setattr(registry, "_entries", None)
     registry.register(good)
-    bad, _, fine, _ = registry.rows()
+    bad, fine = (row for row in registry.rows() if row.backend in ("broken", "good"))
     assert (bad.backend, bad.usable, bad.index, bad.name) == ("broken", False, None, "")
     assert bad.why == (
         "it cannot be imported: ModuleNotFoundError: No module named 'kernelkit_that_is_not_there'"
@@ -259,13 +263,92 @@ def test_the_owner_of_an_array(only: Callable[..., None]) -> None:
     assert registry.owner("text") is None
 
 
-def test_places_can_be_those_in_use(only: Callable[..., None]) -> None:
+def test_what_is_in_use_is_noted(only: Callable[..., None]) -> None:
     asleep, awake = Minimal("asleep"), Minimal("awake")
     only(asleep, awake)
-    registry.place("awake")
-    assert [str(p) for p in registry.places(opened_only=True)] == ["awake:0"]
+    registry.mark_in_use(registry.place("awake"))
+    assert "awake:0" in map(str, registry.in_use())
     assert asleep.probed == 0
-    assert [str(p) for p in registry.places()] == ["asleep:0", "awake:0"]
+    registry.register(Minimal("awake"))
+    assert "awake:0" not in map(str, registry.in_use())
+
+
+class Ours:
+    """An array of a package that back ends of ours are made for."""
+
+
+@pytest.mark.parametrize(
+    ("package", "owners", "expected", "probed"),
+    [
+        ("cupy._core.core", ("cuda", "numba"), "cuda", ["cuda"]),
+        ("torch", ("cuda", "numba"), "cuda", ["cuda"]),
+        ("numba.cuda.cudadrv", ("cuda", "numba"), "cuda", ["cuda"]),
+        ("numba.cuda.cudadrv", ("numba",), "numba", ["cuda", "numba"]),
+        ("pyopencl.array", ("opencl",), "opencl", ["opencl"]),
+        ("someone.elses", ("numba", "theirs"), "theirs", ["theirs"]),
+        ("someone.elses", ("numba",), "numba", ["theirs", "cuda", "numba"]),
+    ],
+)
+def test_likely_owners_are_asked_first(
+    only: Callable[..., None], package: str, owners: tuple[str, ...], expected: str, probed: Any
+) -> None:
+    class Mine(HostMemory):
+        def owns(self, value: object) -> bool:
+            return isinstance(value, Ours)
+
+    backends = [
+        Minimal(name, memory=Mine() if name in owners else HostMemory())
+        for name in ("cuda", "numba", "opencl", "theirs")
+    ]
+    only(*backends)
+    kind = type("Array", (Ours,), {"__module__": package})
+    found = registry.owner(kind())
+    assert found is not None
+    assert found.device.backend == expected
+    assert sorted(b.name for b in backends if b.probed) == sorted(probed)
+
+
+def test_a_lock_held_while_the_parent_forked_does_not_stop_the_child() -> None:
+    script = """
+import os, threading
+from kernelkit import registry
+held, free = threading.Event(), threading.Event()
+def hold():
+    with registry._lock, registry.OURS["python"]._lock:
+        held.set()
+        free.wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    registry.unregister("nobody")
+    os._exit(0 if registry.place("python").host else 1)
+code = os.waitpid(child, 0)[1]
+free.set()
+raise SystemExit(os.waitstatus_to_exitcode(code))
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_launching_on_the_host_loads_no_back_end_of_a_device() -> None:
+    script = """
+import sys
+import numpy as np
+import kernelkit as kk
+@kk.kernel
+def one(a):
+    a[0] = 1
+a = np.zeros(1)
+one[1, 1](a)
+assert a[0] == 1
+loaded = [n for n in ("kernelkit_cuda", "kernelkit_opencl", "kernelkit_numba") if n in sys.modules]
+assert not loaded, loaded
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "script.py")
+        file.write_text(script)
+        subprocess.run([sys.executable, str(file)], timeout=60, check=True)
 
 
 def test_unregistering_gives_what_is_installed_its_place_back() -> None:

@@ -8,14 +8,14 @@ names it; nothing is copied, so that what a kernel writes the caller sees.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import field
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
-from kernelkit.errors import ArgumentError
+from kernelkit.errors import ArgumentError, KernelError
 from kernelkit.frontend.arguments import (
     ArgType,
     ScalarArg,
@@ -35,8 +35,16 @@ from kernelkit.ir.types import (
 )
 from kernelkit.records import record
 from kernelkit.runtime import refusals
-from kernelkit.runtime.foreign import ForeignArray, NotAnArray, describe, host_view, is_foreign
+from kernelkit.runtime.foreign import (
+    ForeignArray,
+    NotAnArray,
+    describe,
+    host_view,
+    is_foreign,
+    settle,
+)
 from kernelkit.runtime.parameters import Parameters
+from kernelkit.runtime.variants import LARGEST
 
 #: Strides of the last axis up to so many items are part of an array's type.
 _SMALL_STRIDE = 4
@@ -54,6 +62,12 @@ _SCALARS: Final[dict[type, ScalarArg]] = {
 }
 #: Numbers whose type alone is their key; an int must fit besides.
 _PLAIN: Final = frozenset(_SCALARS) - {int}
+
+#: The same for a device, where an int64 must be small besides.
+_PLAIN_THERE: Final = _PLAIN - {np.int64}
+#: An extent of so much is in nobody's memory, but in a broadcast array it may be said; the analysis
+#: counts on products of an extent and small numbers.
+_EXTENT_LIMIT: Final = 1 << 60
 
 _NUMBERS: Final[tuple[type[Any], ...]] = (int, float, complex)
 
@@ -83,6 +97,33 @@ def quick_key(values: Sequence[Any]) -> tuple[Hashable, ...] | None:
     return tuple(key)
 
 
+def quick_device_key(
+    values: Sequence[Any], plain: Callable[[Any], Any]
+) -> tuple[tuple[Hashable, ...], list[Any]] | None:
+    """The same for native arrays of a device, which its memory's `plain` knows, and small numbers;
+    and the bounds of each array, None for a number."""
+    key: list[Any] = []
+    bounds: list[Any] = []
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN_THERE:
+            key.append(kind)
+            bounds.append(None)
+        elif kind is int or kind is np.int64:
+            if not -LARGEST <= value <= LARGEST:
+                return None
+            key.append(kind)
+            bounds.append(None)
+        else:
+            found = plain(value)
+            if found is None:
+                return None
+            dtype, ndim, first, end = found
+            key += (dtype, ndim)
+            bounds.append((first, end))
+    return tuple(key), bounds
+
+
 @record(frozen=False)
 class Reading:
     """The arguments of one launch. `leaves` are those that exist when the kernel runs, in the order
@@ -97,10 +138,28 @@ class Reading:
     foreign: list[int] = field(default_factory=list)
 
     def natives(self) -> list[Native]:
-        """What a back end gets."""
+        """What a back end gets, once NumPy arrays are staged where they have to be."""
         if not self.foreign:
             return self.leaves
         return [x.native if isinstance(x, ForeignArray) else x for x in self.leaves]
+
+    def settle(self, memory: object) -> None:
+        """Take arrays of other libraries for native ones of the memory where all of them lie."""
+        for leaf in self.foreign:
+            try:
+                self.leaves[leaf] = settle(self.leaves[leaf], memory)
+            except KernelError:
+                raise
+            except Exception as error:
+                native = self.leaves[leaf].native
+                raise ArgumentError(
+                    f"{self.labels[leaf]!r} of {self.kernel} is a {refusals.type_name(native)}, "
+                    f"and its array cannot be had: {type(error).__name__}: {error}"
+                ) from error
+
+    def has_host_arrays(self) -> bool:
+        """Whether any array is NumPy's."""
+        return any(type(leaf) is np.ndarray for leaf in self.leaves)
 
 
 def read(parameters: Parameters, values: Sequence[Any]) -> Reading:
@@ -169,8 +228,14 @@ class _Reader:
         found = self._array_type(array.dtype, array.ndim, layout, label)
         if not flags.aligned:
             raise refusals.misaligned(self._where(label), label)
+        self._check_extents(array.shape, label)
         self._leaf(array, label)
         return found
+
+    def _check_extents(self, shape: tuple[int, ...], label: str) -> None:
+        for n in shape:
+            if n >= _EXTENT_LIMIT:
+                raise refusals.too_long(self._where(label), n)
 
     def _array_type(self, dtype: np.dtype, ndim: int, layout: Layout, label: str) -> ArrayType:
         found = _array_type(dtype, ndim, layout)
@@ -218,6 +283,7 @@ class _Reader:
         if not array.contiguous:
             layout = _layout(array.strides or (), array.dtype.itemsize)
         found = self._array_type(array.dtype, len(array.shape), layout, label)
+        self._check_extents(array.shape, label)
         self.reading.foreign.append(len(self.reading.leaves))
         self._leaf(array, label)
         return found

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 def _place(device: str | Device | None) -> Place:
-    return selection.current_place() if device is None else selection.resolve(device)
+    place = selection.current_place() if device is None else selection.resolve(device)
+    registry.mark_in_use(place)
+    return place
 
 
 def current_device() -> Device:
@@ -63,8 +65,9 @@ def to_numpy(x: Any) -> np.ndarray:
 
 
 def synchronize(device: str | Device | None = None) -> None:
-    """Wait until a device has done all it was asked to; without `device`, every device in use."""
-    places = registry.places(opened_only=True) if device is None else (_place(device),)
+    """Wait until a device has done all it was asked to; without `device`, every device that
+    kernelkit used in this process."""
+    places = registry.in_use() if device is None else (_place(device),)
     for place in places:
         place.memory.synchronize()
 

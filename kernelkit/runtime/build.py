@@ -56,9 +56,11 @@ class Analysed:
     def executable(self) -> Executable:
         return self.load(self.binary())
 
-    def aliased(self) -> Analysed:
-        """The same, for arrays that overlap."""
-        options = dataclasses.replace(self.kernel.options, noalias=False)
+    def promised(self, noalias: bool, small: bool) -> Analysed:
+        """The same, for launches that promise this."""
+        options = dataclasses.replace(self.kernel.options, noalias=noalias, small=small)
+        if options == self.kernel.options:
+            return self
         kernel = dataclasses.replace(self.kernel, options=options)
         analysis = _analyse(kernel, self.place, self.block)
         return dataclasses.replace(self, kernel=kernel, analysis=analysis)
@@ -71,12 +73,14 @@ def build(
     place: Place,
     block: Dim3,
 ) -> Analysed:
-    """Take a function as far as its analysis, for arrays that do not overlap."""
+    """Take a function as far as its analysis, for arrays that do not overlap and, where that makes
+    a difference, are small."""
     options = Options(
         debug=settings.debug,
         reproducible=settings.reproducible,
         wraparound=settings.wraparound,
         noalias=True,
+        small=bool(getattr(place.backend, "narrow", False)),
     )
     source = read_source(fn)
     with _shallow(source.def_span):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kernelkit import registry
 from kernelkit.records import record
 
 #: DLPack's device types whose memory the host reads and writes: CPU, CUDA pinned, ROCm pinned.
@@ -94,6 +95,8 @@ class ForeignArray:
     strides: tuple[int, ...] | None
     address: int | None
     readonly: bool
+    #: Its bounds, where its memory says them; addresses then do not count.
+    reach: tuple[int, int] | None = None
 
     @property
     def contiguous(self) -> bool:
@@ -109,6 +112,8 @@ class ForeignArray:
 
     def bounds(self) -> tuple[int, int] | None:
         """Its first address and the one after its last, or None where that is unknown."""
+        if self.reach is not None:
+            return self.reach
         if self.address is None:
             return None
         if 0 in self.shape:
@@ -126,17 +131,53 @@ def describe(value: Any) -> ForeignArray:
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
         if interface is not None:
-            address, readonly = interface["data"]
-            return ForeignArray(
-                value,
-                np.dtype(interface["typestr"]),
-                tuple(interface["shape"]),
-                interface.get("strides"),
-                address,
-                bool(readonly),
-            )
+            return _by_interface(value, interface)
+        if _has(value, "__dlpack__"):
+            native = _adopted(value)
+            if native is not value:
+                return describe(native)
         strides = getattr(value, "strides", None)
         strides = None if strides is None or callable(strides) else tuple(strides)
         return ForeignArray(value, np.dtype(value.dtype), tuple(value.shape), strides, None, False)
+    except NotAnArray:
+        raise
     except Exception as error:
         raise NotAnArray(f"{type(error).__name__}: {error}") from error
+
+
+def _by_interface(value: Any, interface: Any) -> ForeignArray:
+    if interface.get("mask") is not None:
+        raise NotAnArray("it has a mask, which a kernel would not see")
+    address, readonly = interface["data"]
+    strides = interface.get("strides")
+    return ForeignArray(
+        value,
+        np.dtype(interface["typestr"]),
+        tuple(interface["shape"]),
+        None if strides is None else tuple(strides),
+        address,
+        bool(readonly),
+    )
+
+
+def _adopted(value: Any) -> Any:
+    """An array that follows DLPack only, as the device where it lies knows arrays: DLPack tells
+    nothing of an array that is not taken over."""
+    place = registry.owner(value)
+    adopt = None if place is None else getattr(place.memory, "adopt", None)
+    return value if adopt is None else adopt(value)
+
+
+def settle(array: ForeignArray, memory: Any) -> ForeignArray:
+    """The same array as a native one of the memory that owns it."""
+    adopt, bounds = getattr(memory, "adopt", None), getattr(memory, "bounds", None)
+    native = array.native if adopt is None else adopt(array.native)
+    if bounds is None:
+        if native is array.native:
+            return array
+        reach, address = array.reach, array.address
+    else:
+        reach, address = bounds(native), None
+    return ForeignArray(
+        native, array.dtype, array.shape, array.strides, address, array.readonly, reach
+    )

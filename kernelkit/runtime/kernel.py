@@ -21,6 +21,7 @@ from kernelkit.runtime.launch import Configured
 from kernelkit.runtime.parameters import Parameters, read_signature
 from kernelkit.runtime.settings import Settings
 from kernelkit.runtime.specialise import Specialiser
+from kernelkit.runtime.variants import is_small_grid
 
 if TYPE_CHECKING:
     from kernelkit.analysis.pipeline import Analysis
@@ -122,7 +123,9 @@ class Kernel(Generic[P]):
             known = ", ".join(map(repr, forms))
             raise ArgumentError(f"{self.__name__}.inspect shows {known} on {place}; not {what!r}")
         found = self.specialiser.analyse(place, configured.block, reading)
-        return forms[what](found.analysed(reading.leaves))
+        reading.settle(place.memory)
+        variant = found.variant(reading.leaves, is_small_grid(configured.grid, configured.block))
+        return forms[what](found.analysed(variant))
 
 
 def _show_ir(analysed: Analysed) -> str:

@@ -15,8 +15,11 @@ from kernelkit import registry
 from kernelkit.errors import ConfigurationError
 from kernelkit.registry import Place
 from kernelkit.runtime import selection
-from kernelkit.runtime.arguments import quick_key, read
+from kernelkit.runtime.arguments import quick_device_key, quick_key, read
 from kernelkit.runtime.configuration import Dim3, check_device
+from kernelkit.runtime.refusals import type_name
+from kernelkit.runtime.specialise import is_narrow
+from kernelkit.runtime.variants import SMALL, is_small_grid
 
 if TYPE_CHECKING:
     from kernelkit.backend import LaunchConfig
@@ -45,7 +48,7 @@ class Configured(Generic[P]):
     """
 
     __slots__ = (
-        "_admitted", "_default", "_empty", "_environment", "_fixed", "_kernel", "_parameters",
+        "_admitted", "_default", "_empty", "_environment", "_fixed", "_kernel", "_parameters", "_warm",
         "block", "grid", "shared_bytes", "stream",
     )  # fmt: skip
 
@@ -62,6 +65,9 @@ class Configured(Generic[P]):
         self._default: Place | None = None
         #: The last place that a launch went to, and what belongs to it.
         self._admitted: tuple[Place, Table, LaunchConfig, Any] | None = None
+        #: The last device that a launch went to, and what warm launches there need: who had asked
+        #: for it, table, config, stream, its memory's `plain`, the variant of small arguments.
+        self._warm: tuple[Place | None, Table, LaunchConfig, Any, Any, int] | None = None
 
     def __repr__(self) -> str:
         return f"<{str(self._kernel)[1:-1]} with grid {self.grid} and block {self.block}>"
@@ -78,8 +84,10 @@ class Configured(Generic[P]):
         if parameters.static or self._empty:
             return self._launch(values)
         key = quick_key(values)
+        if key is None:
+            return self._launch(values) if self._warm is None else self._launch_warm(values)
         place = self._place() or registry.host_place()
-        if key is None or not place.host:
+        if not place.host:
             return self._launch(values)
         _, table, config, stream = self.admit(place)
         found = table.get(key)
@@ -90,23 +98,54 @@ class Configured(Generic[P]):
             return self._launch(values)
         executable.launch(config, values, stream)
 
+    def _launch_warm(self, values: Sequence[Any]) -> None:
+        """Launch as the last time, if all arrays are native ones of the same device."""
+        assert self._warm is not None  # as the caller found
+        asked, table, config, stream, plain, variant = self._warm
+        known = quick_device_key(values, plain)
+        if known is None or self._place() is not asked:
+            return self._launch(values)
+        key, bounds = known
+        found = table.get(key)
+        if found is None or config.shared_bytes > found.limit or not found.unchanged():
+            return self._launch(values)
+        executable = found.find_small(bounds, variant)
+        if executable is None:
+            return self._launch(values)
+        executable.launch(config, values, stream)
+
     def _launch(self, values: Sequence[Any]) -> None:
         """Launch with any arguments, checked one by one."""
         reading = read(self._parameters, values)
-        place = selection.place_for(reading, self._place())
+        asked = self._place()
+        place = selection.place_for(reading, asked)
+        if reading.foreign:
+            reading.settle(place.memory)
         if self._empty:
             return
         _, table, config, stream = self.admit(place)
+        small_grid = is_small_grid(self.grid, self.block)
         found = table.get(reading.key)
         executable = None
         if found is not None and found.unchanged():
             found.check(reading, config.shared_bytes)
-            executable = found.find(reading.leaves)
-        if executable is None:
-            executable = self._kernel.specialiser.specialise(
-                place, self.block, reading, config.shared_bytes
+            executable = found.found(found.variant(reading.leaves, small_grid))
+        if found is None or executable is None:
+            found, executable = self._kernel.specialiser.specialise(
+                place, self.block, reading, config.shared_bytes, small_grid
             )
-        executable.launch(config, reading.natives(), stream)
+        if place.host:
+            return executable.launch(config, reading.natives(), stream)
+        plain = getattr(place.memory, "plain", None)
+        if plain is not None and reading.foreign:
+            variant = SMALL if small_grid and is_narrow(place) else 0
+            self._warm = (asked, table, config, stream, plain, variant)
+        if not reading.has_host_arrays():
+            return executable.launch(config, reading.natives(), stream)
+        # Imported by those who need it.
+        from kernelkit.runtime import staging
+
+        staging.launch(executable, place, config, reading, found.written, stream)
 
     def _place(self) -> Place | None:
         """Where the caller wants to go: kernel.on, use, the environment, in this order."""
@@ -133,8 +172,10 @@ class Configured(Generic[P]):
         config = LaunchConfig(self.grid, self.block, self.shared_bytes)
         name = self._kernel.__name__
         check_device(name, config, place.device.target.capabilities, place.device.name)
-        stream = _host_stream(name, place, self.stream) if place.host else self.stream
+        find = _host_stream if place.host else _device_stream
+        stream = find(name, place, self.stream)
         table = self._kernel.specialiser.table(place, self.block)
+        registry.mark_in_use(place)
         self._admitted = (place, table, config, stream)
         return self._admitted
 
@@ -149,3 +190,17 @@ def _host_stream(kernel: str, place: Place, stream: Any) -> Any:
         f"{kernel} goes to {place}, which works on the host, and {stream!r} is no stream of it; "
         f'leave it out, or pass kernelkit.Stream("{place}")'
     )
+
+
+def _device_stream(kernel: str, place: Place, stream: Any) -> Any:
+    """A native stream of the device, whichever library's the caller has."""
+    find = getattr(place.memory, "stream_of", None)
+    if find is None or stream is None:
+        return stream
+    try:
+        return find(stream)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"{kernel} goes to {place}, and {stream!r} ({type_name(stream)}) is no stream of it: "
+            f'{error}; leave it out, or pass kernelkit.Stream("{place}")'
+        ) from error

@@ -49,11 +49,11 @@ class Recalled:
         self._place, self._fields = place, fields
         self.captures = captures
 
-    def find(self, noalias: bool) -> tuple[Summary, Executable] | None:
+    def find(self, variant: int) -> tuple[Summary, Executable] | None:
         """What an earlier process left; None where there is nothing."""
         from kernelkit.backend import Binary
 
-        found = disk_cache.current().find(*self._fields, str(noalias))
+        found = disk_cache.current().find(*self._fields, str(variant))
         if found is None:
             return None
         stored = json.loads(found[0])
@@ -63,7 +63,7 @@ class Recalled:
         executable = self._place.backend.load(binary, self._place.device)
         return Summary(parameters, tuple(written), static_bytes), executable
 
-    def keep(self, noalias: bool, summary: Summary, binary: Binary) -> None:
+    def keep(self, variant: int, summary: Summary, binary: Binary) -> None:
         """Leave it for later processes."""
         if not all(capture.unchanged() for capture in self.captures):
             return  # changed by another thread while it was compiled
@@ -71,7 +71,7 @@ class Recalled:
             stored = json.dumps({"summary": summary, "metadata": dict(binary.metadata)})
         except (TypeError, ValueError):
             return  # more than JSON can say
-        disk_cache.current().keep((*self._fields, str(noalias)), stored, binary.data)
+        disk_cache.current().keep((*self._fields, str(variant)), stored, binary.data)
 
 
 def recall(

@@ -97,6 +97,14 @@ def too_large(where: str, value: int) -> ArgumentError:
     return ArgumentError(f"{where} is {value}, which does not fit int64; {instead}")
 
 
+def too_long(where: str, extent: int) -> ArgumentError:
+    """For an array that was broadcast beyond any memory."""
+    return ArgumentError(
+        f"{where} has {extent} elements along one axis, and kernels take less than 2**60; broadcast "
+        "it to the shape that the launch needs"
+    )
+
+
 def unhashable(where: str, name: str, value: object) -> ArgumentError:
     """For a compile-time argument that cannot be part of a cache key."""
     instead = (

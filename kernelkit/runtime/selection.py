@@ -2,8 +2,9 @@
 
 In: what the caller asked for (`kernel.on`, `kk.use`, KERNELKIT_BACKEND, in this order) and where
 the arguments are. Out: a place.
-Holds: arrays decide where nobody asked for anything; an array is never moved: one that the chosen
-place cannot work on is an ArgumentError that says which and where it is.
+Holds: arrays decide where nobody asked for anything; NumPy arrays are copied to a device only where
+somebody asked for it, and from device to device nothing is: an array that the chosen place cannot
+work on is an ArgumentError that says which and where it is.
 """
 
 from __future__ import annotations
@@ -93,10 +94,7 @@ def current_place() -> Place:
 def place_for(reading: Reading, asked: Place | None) -> Place:
     """Where a launch goes: where it was asked to, else where its arrays are."""
     if not reading.foreign:
-        place = asked or registry.host_place()
-        if not place.host:
-            _check_owned(reading, place)
-        return place
+        return asked or registry.host_place()
     place = asked or _common_owner(reading)
     _check_owned(reading, place)
     return place
@@ -135,19 +133,21 @@ def _home(reading: Reading, leaf: int) -> Place:
 
 
 def _check_owned(reading: Reading, place: Place) -> None:
-    """Every array must lie where the launch goes."""
-    for leaf in _arrays(reading):
-        value = reading.leaves[leaf]
-        on_host = leaf not in reading.foreign
-        if on_host and place.host:
-            continue
-        native = value if on_host else value.native
+    """Every array of a device must lie where the launch goes."""
+    for leaf in reading.foreign:
+        native = reading.leaves[leaf].native
         if place.memory.owns(native):
             continue
-        home = _ON_HOST if on_host else f"a {type_name(native)}"
+        home = registry.owner(native)
         label = reading.labels[leaf]
+        where = f"{label!r} of {reading.kernel} is a {type_name(native)}"
+        if home is None:
+            raise ArgumentError(
+                f"{where}, which no back end that is usable here works on, and the launch goes to "
+                f"{place}; pass its elements in a NumPy array"
+            )
         raise ArgumentError(
-            f"{label!r} of {reading.kernel} is {home}, and the launch goes to {place}; pass "
+            f"{where} on {home}, and the launch goes to {place}; pass "
             f'kernelkit.asarray({label}, "{place}")'
         )
 

@@ -23,6 +23,7 @@ from kernelkit.runtime.foreign import ForeignArray
 from kernelkit.runtime.overlap import apart, written_pairs
 from kernelkit.runtime.recall import Recalled, Summary, recall
 from kernelkit.runtime.settings import Settings
+from kernelkit.runtime.variants import NOALIAS, SMALL, are_small
 
 if TYPE_CHECKING:
     from kernelkit.backend import Executable
@@ -44,8 +45,8 @@ class Specialisation:
     """A kernel for certain argument types, a block and a place."""
 
     __slots__ = (
-        "_analyse", "_place", "_ready", "_recalled", "_summary", "captures", "limit", "pairs",
-        "siblings", "static_bytes", "written",
+        "_analyse", "_narrow", "_place", "_ready", "_recalled", "_summary", "captures", "limit",
+        "pairs", "siblings", "static_bytes", "written",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +64,9 @@ class Specialisation:
             )
         arrays = [i for i, x in enumerate(leaves) if isinstance(x, (np.ndarray, ForeignArray))]
         self._place, self._analyse, self._recalled = place, analyse, recalled
-        self._ready: dict[bool, Executable] = {}
+        self._narrow = is_narrow(place)
+        #: Variant -> what runs it.
+        self._ready: dict[int, Executable] = {}
         self._summary = summary
         self.captures = captures
         self.written = summary.written
@@ -102,37 +105,58 @@ class Specialisation:
         )
 
     def find(self, leaves: Sequence[Any]) -> Executable | None:
-        """The executable for these arguments, if it was compiled before."""
+        """The executable for these arrays of the host, if it was compiled before."""
         pairs = self.pairs
-        return self._ready.get(not pairs or apart(leaves, pairs))
+        return self._ready.get(not pairs or apart(leaves, pairs))  # True is NOALIAS
 
-    def analysed(self, leaves: Sequence[Any]) -> Analysed:
-        """The analysis that holds for these arguments."""
-        analysed = self._analyse()
-        return analysed if apart(leaves, self.pairs) else analysed.aliased()
+    def find_small(self, bounds: Sequence[Any], variant: int) -> Executable | None:
+        """The same for small arrays of a device, of which the bounds are known; `variant` without
+        NOALIAS."""
+        for a, b in self.pairs:
+            first, second = bounds[a], bounds[b]
+            if first[0] < second[1] and second[0] < first[1]:
+                return self._ready.get(variant)
+        return self._ready.get(variant | NOALIAS)
 
-    def ready(self, noalias: bool, executable: Executable) -> None:
+    def variant(self, leaves: Sequence[Any], small_grid: bool) -> int:
+        """What a launch of these arguments promises."""
+        variant = NOALIAS if apart(leaves, self.pairs) else 0
+        return variant | SMALL if self._narrow and small_grid and are_small(leaves) else variant
+
+    def analysed(self, variant: int) -> Analysed:
+        """The analysis that holds for a variant."""
+        return self._analyse().promised(bool(variant & NOALIAS), bool(variant & SMALL))
+
+    def ready(self, variant: int, executable: Executable) -> None:
         """Take over an executable that is there already."""
-        self._ready[noalias] = executable
+        self._ready[variant] = executable
 
-    def compile(self, leaves: Sequence[Any]) -> Executable:
-        """The executable for these arguments, compiled if need be. The caller holds the lock."""
-        noalias = apart(leaves, self.pairs)
-        if noalias not in self._ready:
-            self._ready[noalias] = self._found(noalias) or self._made(noalias, leaves)
-        return self._ready[noalias]
+    def found(self, variant: int) -> Executable | None:
+        """The executable of a variant, if it was compiled before."""
+        return self._ready.get(variant)
 
-    def _found(self, noalias: bool) -> Executable | None:
-        found = None if self._recalled is None else self._recalled.find(noalias)
+    def compile(self, variant: int) -> Executable:
+        """The executable of a variant, compiled if need be. The caller holds the lock."""
+        if variant not in self._ready:
+            self._ready[variant] = self._kept(variant) or self._made(variant)
+        return self._ready[variant]
+
+    def _kept(self, variant: int) -> Executable | None:
+        found = None if self._recalled is None else self._recalled.find(variant)
         return None if found is None else found[1]
 
-    def _made(self, noalias: bool, leaves: Sequence[Any]) -> Executable:
-        analysed = self.analysed(leaves)
+    def _made(self, variant: int) -> Executable:
+        analysed = self.analysed(variant)
         binary = analysed.binary()
         executable = analysed.load(binary)
         if self._recalled is not None:
-            self._recalled.keep(noalias, self._summary, binary)
+            self._recalled.keep(variant, self._summary, binary)
         return executable
+
+
+def is_narrow(place: Place) -> bool:
+    """Whether a back end has code of its own for small launches."""
+    return bool(getattr(place.backend, "narrow", False))
 
 
 def _is_readonly(leaf: Any) -> bool:
@@ -163,20 +187,20 @@ class Specialiser:
         return found
 
     def specialise(
-        self, place: Place, block: Dim3, reading: Reading, shared_bytes: int
-    ) -> Executable:
+        self, place: Place, block: Dim3, reading: Reading, shared_bytes: int, small_grid: bool
+    ) -> tuple[Specialisation, Executable]:
         """Find or compile what runs these arguments; they are checked before it is compiled."""
         table = self.table(place, block)
         with self._lock:
             found = self._version(table.get(reading.key))
             made = found or self._new(place, block, reading)
             made.check(reading, shared_bytes)
-            executable = made.compile(reading.leaves)
+            executable = made.compile(made.variant(reading.leaves, small_grid))
             if found is None:
                 _remember(table, reading.key, made)
             table[reading.key] = made
             _trim(table)
-        return executable
+        return made, executable
 
     def analyse(self, place: Place, block: Dim3, reading: Reading) -> Specialisation:
         """A specialisation that is neither compiled nor kept, in memory or on disk."""
@@ -187,8 +211,9 @@ class Specialiser:
         recalled = recall(self._fn, reading.types, self._settings, place, block)
         if recalled is None:
             return self._analysed(place, block, reading, None)
-        for noalias in (True, False):
-            found = recalled.find(noalias)
+        narrow = (NOALIAS | SMALL, SMALL) if is_narrow(place) else ()
+        for variant in (*narrow, NOALIAS, 0):
+            found = recalled.find(variant)
             if found is not None:
                 summary, executable = found
                 analyse = functools.cache(
@@ -197,7 +222,7 @@ class Specialiser:
                 made = Specialisation(
                     summary, recalled.captures, reading.leaves, place, analyse, recalled
                 )
-                made.ready(noalias, executable)
+                made.ready(variant, executable)
                 return made
         return self._analysed(place, block, reading, recalled)
 

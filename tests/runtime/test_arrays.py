@@ -80,7 +80,13 @@ def test_synchronize_waits_for_one_or_all(gpu: Any) -> None:
     kk.synchronize("gpu:1")
     assert [m.waited for m in gpu.memories] == [0, 1]
     kk.synchronize()
-    assert [m.waited for m in gpu.memories] == [1, 2]
+    assert [m.waited for m in gpu.memories] == [
+        0,
+        2,
+    ]  # where nothing was done, nothing is waited for
+    kk.asarray(np.zeros(1), "gpu:0")
+    kk.synchronize()
+    assert [m.waited for m in gpu.memories] == [1, 3]
 
 
 def test_synchronize_wakes_no_back_end(fake_backend: Callable[..., Any]) -> None:

@@ -47,7 +47,7 @@ def test_from_source_to_executable(fake: Any) -> None:
 
 def test_the_version_for_overlapping_arrays(fake: Any) -> None:
     found = build(saxpy, TYPES, Settings(), registry.place("fake"), (1, 1, 1))
-    aliased = found.aliased()
+    aliased = found.promised(noalias=False, small=False)
     assert not aliased.kernel.options.noalias
     assert aliased.analysis.kernel is aliased.kernel
     assert aliased.kernel.body is found.kernel.body

@@ -206,14 +206,14 @@ def test_an_array_that_the_chosen_device_does_not_work_on(
     x = device_array(a, "gpu:0")
     with pytest.raises(
         ArgumentError,
-        match=r"'a' of touch is in the host's memory, and the launch goes to gpu:0; pass "
-        r'kernelkit\.asarray\(a, "gpu:0"\)',
+        match=r"'b' of touch is a .*DeviceArray on gpu:0, and the launch goes to gpu:1; pass "
+        r'kernelkit\.asarray\(b, "gpu:1"\)',
     ):
-        touch.on("gpu")[1, 1](a, a)
-    with pytest.raises(ArgumentError, match=r"'b' of touch is in the host's memory"), kk.use("gpu"):
-        touch[1, 1](x, a)
-    with pytest.raises(ArgumentError, match=r"'a' of touch is a .*DeviceArray, .* goes to gpu:1"):
-        touch.on("gpu:1")[1, 1](x, x)
+        touch.on("gpu:1")[1, 1](a, x)
+    lost = device_array(a, "nowhere")
+    words = r"'a' of touch is a .*DeviceArray, which no back end .*, and the launch goes to gpu:0"
+    with pytest.raises(ArgumentError, match=words), kk.use("gpu"):
+        touch[1, 1](lost, x)
     with pytest.raises(ArgumentError, match=r"goes to python:0; pass .*asarray\(a, \"python:0\"\)"):
         touch.on("python")[1, 1](x, x)
     assert gpu.launches == []
