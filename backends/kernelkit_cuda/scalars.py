@@ -33,7 +33,8 @@ _MATH: Final = {
     **{name: _calls(f"{name}f", name, arity) for name, arity in _COMMON.items()},
     "round": _calls("rintf", "rint", 1),
     "gamma": _calls("tgammaf", "tgamma", 1),
-    "lgamma": _calls("lgammaf", "lgamma", 1),
+    # Between the poles lgammaf loses more than the table allows.
+    "lgamma": ("({0} < 0.0f ? (f32)lgamma((f64){0}) : lgammaf({0}))", "lgamma({0})"),
     "truediv": ("({0} / {1})", "({0} / {1})"),
 }
 
@@ -65,6 +66,7 @@ SPELLING: Final = ScalarSpelling(
         "brev_u64": "__brevll({0})",
     },
     math=_MATH,
+    macros={},
     # These saturate; of NaN they make 0 or the least value, by the widths.
     saturating={
         f"{kind}_{real}": f"return a == a ? __{source}2{target}_rz(a) : ({kind})0;"

@@ -1,7 +1,8 @@
 """Scalars in OpenCL C 1.2: the spellings that `kernelkit.emit.cstyle` needs.
 
 Holds: nothing optional is used but float64, where a kernel does. float32 division and square root
-are IEEE's by a build option of the back end.
+are IEEE's by build options: CORRECTLY_ROUNDED on devices that say that they can, WIDE_DIVISION on
+others that have float64.
 """
 
 from __future__ import annotations
@@ -31,11 +32,25 @@ def _call(name: str, arity: int) -> tuple[str, str]:
 
 _MATH: Final = {
     **{name: _call(name, arity) for name, arity in _COMMON.items()},
+    "sqrt": ("KK_SQRT({0})", "sqrt({0})"),
     "round": _call("rint", 1),
     "gamma": _call("tgamma", 1),
-    "truediv": ("({0} / {1})", "({0} / {1})"),
+    "truediv": ("KK_DIVIDE({0}, {1})", "({0} / {1})"),
 }
 
+
+def _default(macro: str, text: str) -> str:
+    """A macro that the build options may define otherwise."""
+    return f"#ifndef {macro.partition('(')[0]}\n#define {macro} {text}\n#endif"
+
+
+#: Build options. float64 has more than twice the digits of float32, so that rounding its quotients
+#: and roots once more is as good as rounding once.
+CORRECTLY_ROUNDED: Final = ("-cl-fp32-correctly-rounded-divide-sqrt",)
+WIDE_DIVISION: Final = (
+    "-DKK_DIVIDE(a,b)=((float)((double)(a)/(double)(b)))",
+    "-DKK_SQRT(a)=((float)sqrt((double)(a)))",
+)
 
 SPELLING: Final = ScalarSpelling(
     function="static inline",
@@ -63,6 +78,10 @@ SPELLING: Final = ScalarSpelling(
         "ffs_u64": "64 - clz({0} & (0 - {0}))",
     },
     math=_MATH,
+    macros={
+        "sqrt": ("KK_SQRT", _default("KK_SQRT(a)", "sqrt(a)")),
+        "truediv": ("KK_DIVIDE", _default("KK_DIVIDE(a, b)", "((a) / (b))")),
+    },
     saturating={},
     halves={
         "u16_f32": "u16 bits;\nvstore_half_rte(x, 0, (half*)&bits);\nreturn bits;",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kernelkit.emit.cstyle.code import Code, computed, register, short
 from kernelkit.emit.cstyle.literals import complex_maker, literal
-from kernelkit.ir.types import FLOAT16, FLOAT32, FLOAT64, DType
+from kernelkit.ir.types import FLOAT16, FLOAT32, DType
 
 #: The least integer that a float16 rounds to infinity.
 _INFINITE = 65520
@@ -82,8 +82,6 @@ def half_bits(code: Code, source: DType = FLOAT32) -> str:
     """The function that gives a float32's or float64's bits as a float16."""
     kind = short(source)
     body = code.spelling.halves[f"u16_{kind}"]
-    if "kk_half_odd" in body:
-        _odd(code)
     return code.function(f"half_bits_{kind}", "u16", f"{kind} x", body)
 
 
@@ -91,18 +89,6 @@ def half_value(code: Code, bits: str) -> str:
     """The float32 of a float16's bits."""
     name = code.function("half_value", "f32", "u16 x", code.spelling.halves["f32_u16"])
     return f"{name}({bits})"
-
-
-def _odd(code: Code) -> str:
-    """float64 to float32 rounded to odd: then rounding once more is as good as rounding once."""
-    bits, back = code.bits(FLOAT32, "near"), code.from_bits(FLOAT32, "bits")
-    size = code.math("fabs", FLOAT64, "x"), code.math("fabs", FLOAT64, "(f64)near")
-    body = f"""
-f32 near = (f32)x;
-u32 bits = {bits};
-if (x == x && (f64)near != x) bits = ({size[1]} > {size[0]} ? bits - 1 : bits) | 1;
-return {back};"""
-    return code.function("half_odd", "f32", "f64 x", body)
 
 
 def _to_half(code: Code, source: DType, arg: str) -> str:

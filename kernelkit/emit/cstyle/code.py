@@ -42,6 +42,8 @@ class ScalarSpelling:
     counts: Mapping[str, str]
     #: Functions of f32 and of f64. Fields: 0, 1, 2.
     math: Mapping[str, tuple[str, str]]
+    #: Macros of ours that a float32 function is written with: its name -> name and definition.
+    macros: Mapping[str, tuple[str, str]]
     #: Saturating conversions that need no more care, where there are some: "i32_f32" is to i32.
     saturating: Mapping[str, str]
     #: The bodies of functions of x: "u16_f32" and "u16_f64" round to a float16's bits, "f32_u16"
@@ -85,6 +87,8 @@ class Code:
 
     def math(self, name: str, dtype: DType, *args: str) -> str:
         """A function of float32 or float64 under the dialect's name."""
+        if dtype == FLOAT32 and name in self.spelling.macros:
+            self.library.define(*self.spelling.macros[name])
         return self.spelling.math[name][dtype == FLOAT64].format(*args)
 
     def bits(self, dtype: DType, arg: str) -> str:

@@ -99,6 +99,24 @@ def _times(factor: float) -> Maker:
     return lambda code, dtype, args: f"({args[0]} * {literal(code, dtype, factor)})"
 
 
+def _gamma(code: Code, dtype: DType, args: Sequence[str]) -> str:
+    """Far below zero it is a zero, whose sign libraries forget: that of the gamma function there."""
+    kind, zero, half = short(dtype), literal(code, dtype, 0.0), literal(code, dtype, 0.5)
+    whole = code.math("floor", dtype, "a")
+    halved = code.math("floor", dtype, f"(whole * {half})")
+    odd = f"whole * {half} != {halved}"
+    body = f"""
+{kind} found = {code.math("gamma", dtype, "a")}, whole = {whole};
+return found == {zero} && a < {zero} ? ({odd} ? -{zero} : {zero}) : found;"""
+    return code.call(f"gamma_{kind}", kind, [kind], body, args)
+
+
+def _lgamma(code: Code, dtype: DType, args: Sequence[str]) -> str:
+    kind = short(dtype)
+    body = f"return {code.math('lgamma', dtype, 'a')};"
+    return code.call(f"lgamma_{kind}", kind, [kind], body, args)
+
+
 def _modf_fraction(code: Code, dtype: DType, args: Sequence[str]) -> str:
     kind, zero = short(dtype), literal(code, dtype, 0.0)
     infinite = _compared_with_infinity("==")(code, dtype, ["a"])
@@ -196,6 +214,8 @@ _MAKERS: Final[dict[str, Maker]] = {
     "fmax": _least_or_greatest("fmax"),
     "degrees": _times(180.0 / math.pi),
     "radians": _times(math.pi / 180.0),
+    "gamma": _gamma,
+    "lgamma": _lgamma,
     "modf_integer": lambda code, dtype, args: code.math("trunc", dtype, args[0]),
     "modf_fraction": _modf_fraction,
     "frexp_mantissa": _frexp_mantissa,
