@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pywt
 
 import kernelkit as kk
 
@@ -27,9 +26,13 @@ WARPS = THREADS // kk.warpsize
 EVERY_LANE = 0xFFFFFFFF
 BINS = 256
 
-#: db4 analysis filters, in the order in which they meet the samples.
-LOW = np.array(pywt.Wavelet("db4").dec_lo[::-1], np.float32)
-HIGH = np.array(pywt.Wavelet("db4").dec_hi[::-1], np.float32)
+#: db4 analysis filters, in the order in which they meet the samples; the high-pass one is the
+#: mirrored low-pass one, every other sign turned.
+LOW = np.array(
+    (0.23037781, 0.71484655, 0.6308808, -0.02798377, -0.18703482, 0.030841382, 0.03288301, -0.010597402),
+    np.float32,
+)  # fmt: skip
+HIGH = LOW[::-1] * np.array([1, -1] * 4, np.float32)
 LOW.flags.writeable = HIGH.flags.writeable = False
 TAPS = len(LOW)
 

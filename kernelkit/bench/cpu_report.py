@@ -79,14 +79,15 @@ def as_markdown(rows: Sequence[Row], costs: Sequence[Figure]) -> str:
     """Two tables, for the documentation."""
     parts = []
     if rows:
-        parts.append(_table(COLUMNS, [cells(row) for row in rows]))
+        parts.append(markdown_table(COLUMNS, [cells(row) for row in rows]))
     if costs:
         lines = [(figure.name, figure.measured, figure.asked) for figure in costs]
-        parts.append(_table(("figure", "measured", "asked"), lines))
+        parts.append(markdown_table(("figure", "measured", "asked"), lines))
     return "\n".join(parts)
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table as it stands in a page."""
     rule = ["---"] * len(head)
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in (head, rule, *escaped))
