@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from kernelkit.emit.cstyle.dialect import CDialect
-from kernelkit.emit.cstyle.warps import WarpTable
 from kernelkit.ir.types import AddressSpace
-from kernelkit_opencl.atomics import ATOMICS
+from kernelkit_opencl.atomics import atomics
 from kernelkit_opencl.scalars import SPELLING
+from kernelkit_opencl.warps import warps
 
 _SPACES: Final = {
     AddressSpace.GLOBAL: "__global ",
@@ -18,13 +19,13 @@ _SPACES: Final = {
 }
 
 
-def opencl(warps: WarpTable) -> CDialect:
-    """The dialect of a device; `warps` says how its lanes exchange values."""
+def opencl(extensions: Collection[str] = (), subgroups: bool = False) -> CDialect:
+    """The dialect of a device with these extensions; `subgroups`: its subgroups can be warps."""
     return CDialect(
         name="opencl",
         scalars=SPELLING,
-        atomics=ATOMICS,
-        warps=warps,
+        atomics=atomics(extensions),
+        warps=warps(subgroups),
         kernel=(
             "__kernel __attribute__((reqd_work_group_size({x}, {y}, {z}))) {attributes}\n"
             "void {name}({parameters})"
@@ -41,4 +42,5 @@ def opencl(warps: WarpTable) -> CDialect:
         dynamic="",
         buffers=True,
         leaves=False,
+        rows=subgroups,
     )

@@ -49,6 +49,9 @@ class CDialect:
     lines: bool = False
     #: Whether threads may return while others wait in barriers.
     leaves: bool = True
+    #: Whether the block of a kernel with warp operations is launched as one row of threads, so that
+    #: the device's own warps are ours.
+    rows: bool = False
     #: Static shared arrays beyond so many bytes lie in dynamic shared memory.
     static_shared: int = 1 << 62
 

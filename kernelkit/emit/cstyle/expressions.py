@@ -21,7 +21,6 @@ from kernelkit.ir.types import INT32, INT64, DType
 #: At multiples of this height a variable cuts an expression: compilers limit parentheses.
 TALLEST: Final = 40
 _PLAIN: Final = {"add": "+", "sub": "-", "mul": "*"}
-_AXES: Final = "xyz"
 
 T = TypeVar("T")
 
@@ -180,8 +179,7 @@ class Expressions:
             return str(self._unit.block[expr.axis])
         if expr.register == "threadIdx" and self._unit.block[expr.axis] == 1:
             return "0"
-        template = self._unit.dialect.registers[expr.register]
-        return f"(i32){template.format(axis=_AXES[expr.axis], number=expr.axis)}"
+        return f"(i32){self._unit.register(expr.register, expr.axis)}"
 
     def _scalar(self, op: str, operands: Sequence[ir.Expr]) -> str:
         texts = [self.value(operand) for operand in operands]

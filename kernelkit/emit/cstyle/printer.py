@@ -24,8 +24,8 @@ from kernelkit.records import record
 @record
 class CSource:
     """A printed kernel. `metadata` is JSON-like: `name` of the function, `signature`
-    (signature.py), `sites` for faults and prints, `record`, `prints`, `block`, `static_shared`
-    bytes, `carved` bytes of it that the launch adds to the dynamic ones, `dynamic_shared`,
+    (signature.py), `sites` for faults and prints, `record`, `prints`, `block`, `row` (it is launched
+    as one row of threads), `static_shared` bytes, `carved` bytes of it that the launch adds to the dynamic ones, `dynamic_shared`,
     `reproducible`, `debug`, `source`: what the user calls it."""
 
     text: str
@@ -100,7 +100,8 @@ class _Printer:
         x, y, z = unit.block
         head = unit.dialect.kernel.format(
             name=name, parameters=", ".join(unit.signature.declarations) or "void",
-            threads=unit.threads, x=x, y=y, z=z,
+            threads=unit.threads, x=unit.threads if unit.row else x, y=1 if unit.row else y,
+            z=1 if unit.row else z,
             attributes=unit.warps.attributes if unit.dialect.warps is not None else "",
         )  # fmt: skip
         lines = [*(f"    {line}" for line in (*self._places(), *unit.head)), *unit.lines]
@@ -112,13 +113,10 @@ class _Printer:
     def _places(self) -> list[str]:
         """Where the thread is, as far as the body asks for it."""
         unit = self._unit
-        registers, (x, y, _) = unit.dialect.registers, unit.block
-        text = "\n".join((*unit.head, *unit.lines))
-
-        def register(name: str, axis: int) -> str:
-            return registers[name].format(axis="xyz"[axis], number=axis)
-
-        found = [] if unit.dialect.warps is None else unit.warps.scratch(unit.threads)
+        (x, y, _), register = unit.block, unit.register
+        scratch = [] if unit.dialect.warps is None else unit.warps.scratch(unit.threads)
+        text = "\n".join((*unit.head, *unit.lines, *scratch))
+        found = []
         if unit.debug:
             found.append("int kk_fault = 0;")
         if "kk_thread" in text or "kk_lane" in text:
@@ -130,7 +128,7 @@ class _Printer:
             bx, by, bz = (f"(i64){register('blockIdx', axis)}" for axis in range(3))
             gx, gy = (f"(i64){register('gridDim', axis)}" for axis in range(2))
             found.append(f"const i64 kk_block = ({bz} * {gy} + {by}) * {gx} + {bx};")
-        return found
+        return [*found, *scratch]
 
     def _metadata(self, name: str) -> dict[str, Any]:
         unit = self._unit
@@ -144,6 +142,7 @@ class _Printer:
             "record": unit.signature.has("record"),
             "prints": self._prints,
             "block": list(unit.block),
+            "row": unit.row,
             "static_shared": 0 if carved else memory.static_shared_bytes,
             "carved": memory.static_shared_bytes if carved else 0,
             "dynamic_shared": memory.dynamic_shared or carved,

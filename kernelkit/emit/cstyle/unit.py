@@ -63,6 +63,22 @@ class Unit:
         return name
 
     @property
+    def row(self) -> bool:
+        """Whether the block is launched as one row of threads."""
+        uses_warps = any(isinstance(stmt, ir.Warp) for stmt in ir.walk(self.kernel.body))
+        return self.dialect.rows and uses_warps and self.block != (self.threads, 1, 1)
+
+    def register(self, name: str, axis: int) -> str:
+        """threadIdx, blockIdx or gridDim, as the dialect has them."""
+        template = self.dialect.registers[name]
+        if name != "threadIdx" or not self.row:
+            return template.format(axis="xyz"[axis], number=axis)
+        x, y, _ = self.block
+        thread = f"(u32){template.format(axis='x', number=0)}"
+        parts = (f"{thread} % {x}u", f"{thread} / {x}u % {y}u", f"{thread} / {x * y}u")
+        return f"({parts[axis]})"
+
+    @property
     def warps(self) -> Warps:
         """How barriers and warp operations are written."""
         if self._warps is None:
