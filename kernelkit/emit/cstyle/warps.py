@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kernelkit.emit.cstyle.scalars import Scalars
 
 #: Shuffle -> the lane from which a value comes; beyond 0 to 31 it is one's own.
-_SOURCES: Final = {
+SOURCES: Final = {
     "shfl": "(u32){0} & 31u",
     "shfl_up": "kk_lane - (u32){0}",
     "shfl_down": "kk_lane + (u32){0}",
@@ -128,7 +128,7 @@ class Warps:
         kind = "bool" if dtype == BOOL else self.scalars.register_type(dtype)
         inner = [f"const u32 kk_mask = {mask};", f"const {kind} kk_value = {operands[0]};"]
         named = "0xffffffffu" if _FULL.fullmatch(mask) else "kk_mask"
-        if op in _SOURCES:
+        if op in SOURCES:
             inner += self._shuffle(op, dtype, named, operands[1], results[0], complete)
         elif op == "match_any":
             inner.append(f"{results[0]} = {self._match(dtype, named)};")
@@ -174,7 +174,7 @@ class Warps:
                 f"{result}{part} = {self._back(piece, template.format(mask=mask, value=bits, delta=literal[1]))};"
                 for part, piece, bits in pieces
             ]
-        lines = [f"const u32 kk_source = {_SOURCES[op].format(f'({operand})')};"]
+        lines = [f"const u32 kk_source = {SOURCES[op].format(f'({operand})')};"]
         if whole and op == "shfl":
             there = ""
         elif whole:
