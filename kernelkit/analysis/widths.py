@@ -18,11 +18,11 @@ from kernelkit.ir.types import DType
 Range = tuple[int, int]
 
 #: What small launches keep: extents, arguments, threads along an axis of the grid.
-SMALL: Final = 1 << 30
+SMALL: Final = (1 << 30) - 1
 #: Blocks along an axis that any device takes.
 _BLOCKS: Final = 2**31 - 1
 _INT32: Final = (-(1 << 31), (1 << 31) - 1)
-#: After so many rounds a variable whose range still grows is taken to hold anything.
+#: After so many rounds an end of a range that still moves is taken to go as far as it can.
 _ROUNDS: Final = 4
 
 
@@ -36,6 +36,7 @@ class Widths:
         for symbol in kernel.params:
             if isinstance(symbol, ir.Var) and symbol.type.is_integer:
                 self._variables[symbol] = self._argument(symbol.type)
+        self._parameters = frozenset(self._variables)
         self._settle(kernel.body)
 
     # ------------------------------------------------------------ asking
@@ -74,6 +75,18 @@ class Widths:
                         grown |= self._assigned(var, self._given(stmt, var), turn >= _ROUNDS)
             turn += 1
             self._known.clear()
+        for _ in range(2):
+            self._narrow(assignments)
+
+    def _narrow(self, assignments: list[ir.Stmt]) -> None:
+        """Ranges that hold, taken through all assignments once more, hold too, and may be less."""
+        new: dict[ir.Var, Range] = {}
+        for stmt in assignments:
+            for var in ir.targets(stmt):
+                if var.type.is_integer and var not in self._parameters:
+                    new[var] = _hull(new.get(var, (0, 0)), self._given(stmt, var))
+        self._variables |= new
+        self._known.clear()
 
     def _assigned(self, var: ir.Var, given: Range, anything: bool) -> bool:
         # What is never assigned reads zero.
@@ -82,7 +95,10 @@ class Widths:
         if new == old:
             self._variables[var] = old
             return False
-        self._variables[var] = (var.type.minimum, var.type.maximum) if anything else new
+        if anything:  # that end, for it does not come to rest
+            low = var.type.minimum if new[0] < old[0] else new[0]
+            new = low, var.type.maximum if new[1] > old[1] else new[1]
+        self._variables[var] = new
         return True
 
     def _given(self, stmt: ir.Stmt, var: ir.Var) -> Range:

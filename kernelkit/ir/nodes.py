@@ -375,8 +375,9 @@ Body = tuple[Stmt, ...]
 @record
 class Options:
     """What a specialisation was asked for, and what its launch promises: `noalias`, that no array
-    that is written overlaps another; `small`, that each array spans less than 2**31 bytes, that no
-    int64 argument and no extent is beyond +-2**30, and no axis of the grid has more threads."""
+    that is written overlaps another; `small`, that each array spans less than 2**31 bytes, and no
+    extent, no axis of the grid in threads, and no int64 argument (its sign aside) is 2**30 or more.
+    """
 
     debug: bool = False
     reproducible: bool = False

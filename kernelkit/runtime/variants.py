@@ -20,7 +20,7 @@ NOALIAS: Final = 1
 #: span less than 2**31 bytes. Only back ends that are `narrow` ask for it.
 SMALL: Final = 2
 
-LARGEST: Final = 1 << 30
+LARGEST: Final = (1 << 30) - 1
 _SPAN: Final = 1 << 31
 
 
