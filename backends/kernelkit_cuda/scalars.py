@@ -33,8 +33,8 @@ _MATH: Final = {
     **{name: _calls(f"{name}f", name, arity) for name, arity in _COMMON.items()},
     "round": _calls("rintf", "rint", 1),
     "gamma": _calls("tgammaf", "tgamma", 1),
-    # Between the poles lgammaf loses more than the table allows.
-    "lgamma": ("({0} < 0.0f ? (f32)lgamma((f64){0}) : lgammaf({0}))", "lgamma({0})"),
+    "lgamma": _calls("lgammaf", "lgamma", 1),
+    "log": _calls("logf", "log", 1),
     "truediv": ("({0} / {1})", "({0} / {1})"),
 }
 

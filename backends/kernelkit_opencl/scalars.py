@@ -7,6 +7,7 @@ others that have float64.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from kernelkit.emit.cstyle.scalars import ScalarSpelling
@@ -21,7 +22,7 @@ _COMMON: Final = {
     "sqrt": 1, "rsqrt": 1, "cbrt": 1, "expm1": 1, "log10": 1, "log1p": 1, "asin": 1, "acos": 1,
     "atan": 1, "atan2": 2, "sinh": 1, "cosh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "erf": 1,
     "erfc": 1, "floor": 1, "ceil": 1, "trunc": 1, "fabs": 1, "fmod": 2, "remainder": 2,
-    "copysign": 2, "hypot": 2, "fma": 3, "lgamma": 1,
+    "copysign": 2, "hypot": 2, "fma": 3, "log": 1,
 }  # fmt: skip
 
 
@@ -30,11 +31,38 @@ def _call(name: str, arity: int) -> tuple[str, str]:
     return text, text
 
 
+def _both(text: str, literals: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """A text for float32 and for float64, with the literals of each at their names."""
+    found = [text, text]
+    for name, pair in literals.items():
+        found = [each.replace(f"{{{name}}}", one) for each, one in zip(found, pair, strict=True)]
+    return found[0], found[1]
+
+
+#: x * (x + 1) * ... * (x + 7)
+_RISING: Final = " * ".join(["{0}", *(f"({{0}} + {i})" for i in range(1, 8))])
+
 _MATH: Final = {
     **{name: _call(name, arity) for name, arity in _COMMON.items()},
     "sqrt": ("KK_SQRT({0})", "sqrt({0})"),
     "round": _call("rint", 1),
-    "gamma": _call("tgamma", 1),
+    # What PoCL gives of the least floats is 0, without their sign.
+    "log1p": _both("(fabs({0}) < {tiny} ? {0} : log1p({0}))", {"tiny": ("1e-9f", "1e-18")}),
+    # Intel's erf is further from 1 than its erfc is from 0.
+    "erf": _both(
+        "(fabs({0}) > {one} ? copysign({one} - erfc(fabs({0})), {0}) : erf({0}))",
+        {"one": ("1.0f", "1.0")},
+    ),
+    # PoCL's result is inexact where it is denormal.
+    "gamma": _both(
+        f"({{0}} < {{low}} ? tgamma({{0}} + {{eight}}) / ({_RISING}) : tgamma({{0}}))",
+        {"low": ("-30.0f", "-150.0"), "eight": ("8.0f", "8.0")},
+    ),
+    # x * log(x) is infinite in PoCL where the result is not yet.
+    "lgamma": _both(
+        "({0} > {great} ? {0} * (log({0}) - {one}) : lgamma({0}))",
+        {"great": ("1e30f", "1e300"), "one": ("1.0f", "1.0")},
+    ),
     "truediv": ("KK_DIVIDE({0}, {1})", "({0} / {1})"),
 }
 

@@ -91,6 +91,10 @@ class Code:
             self.library.define(*self.spelling.macros[name])
         return self.spelling.math[name][dtype == FLOAT64].format(*args)
 
+    def repeats(self, name: str, dtype: DType) -> bool:
+        """Whether a function's text has an operand more than once."""
+        return self.spelling.math[name][dtype == FLOAT64].count("{0}") > 1
+
     def bits(self, dtype: DType, arg: str) -> str:
         """A float32 or float64 as an integer without sign."""
         return self.spelling.bits[f"u{dtype.bits}_f{dtype.bits}"].format(arg)
