@@ -230,6 +230,7 @@ class _Printer:
             "wrap": "" if self._kernel.options.wraparound else "n",
             "index": ", ".join(texts) or "()",
             "args": ", ".join([name, str(site), *texts]),
+            "place": f"({', '.join([*texts, '']).rstrip()})",
         }
 
     def _atomic(self, stmt: ir.Atomic) -> None:
@@ -248,7 +249,7 @@ class _Printer:
     def _allocate(self, stmt: ir.Allocate) -> None:
         number, array = len(self._arrays), stmt.array
         self._arrays.append(stmt)
-        fields = {"number": number, "shape": array.shape, "dtype": array.type.dtype}
+        fields = {"number": number, "shape": _shape(array), "dtype": array.type.dtype}
         if stmt.data is not None and self._dialect.data is not None:
             name = f"{RESERVED}data{number}"
             self._data[name] = self._dialect.data(stmt.data, array)
@@ -398,6 +399,12 @@ class _Printer:
             return text
         # NumPy's scalars are made once, not each time.
         return self._constants.setdefault(text, f"{RESERVED}constant{len(self._constants)}")
+
+
+def _shape(array: ir.ArrayVar) -> tuple[int, ...] | int:
+    """0 for the launch's dynamic shared memory. Nobody reads an array without elements: it gets one,
+    as not every target has empty ones."""
+    return 0 if array.is_dynamic else tuple(max(1, extent) for extent in array.shape)
 
 
 def _header(span: Span, last: ir.Expr) -> Span:

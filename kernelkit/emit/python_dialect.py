@@ -34,7 +34,8 @@ class PythonDialect:
     #: args (all operands, comma-separated).
     functions: Mapping[str, str]
     #: Fields of the next four: array, site, rank (number of indices), kind (of the dtype), dtype,
-    #: wrap ("" or "n"), index (comma-separated, "()" for none), args ("array, site, i, j").
+    #: wrap ("" or "n"), index (comma-separated, "()" for none), place (a tuple), args ("array,
+    #: site, i, j").
     load: str
     view: str
     store: str  # and value

@@ -1,0 +1,30 @@
+"""What numba.cuda can do, on a GPU and in its simulator.
+
+In: the numbers of a device. Out: a `Target`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kernelkit.backend import Capabilities, Device, Target
+
+#: The name of the target that is Numba's simulator.
+SIMULATOR: Final = "numba-simulator"
+
+
+def gpu(major: int, minor: int, capabilities: Capabilities | None = None) -> Target:
+    """The target of a GPU, `sm_80`."""
+    return Target(f"sm_{major}{minor}", capabilities or Capabilities(printing=False))
+
+
+def architecture(target: Target) -> tuple[int, int]:
+    """Its compute capability: (8, 0) of sm_80, (12, 0) of sm_120."""
+    digits = target.name.removeprefix("sm_")
+    return int(digits[:-1]), int(digits[-1])
+
+
+def simulated(backend: str) -> Device:
+    """The simulator, which has no operations of warps."""
+    able = Capabilities(printing=False, warp_operations=False)
+    return Device(backend, 0, "Numba's CUDA simulator", Target(SIMULATOR, able))
