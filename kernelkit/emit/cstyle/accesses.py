@@ -62,7 +62,9 @@ class Accesses:
         array = stmt.array
         if array in self._placed:
             return
-        self._placed[array] = Placed(self._unit.names.of(array), array, -1, 0, stmt.data is not None)
+        self._placed[array] = Placed(
+            self._unit.names.of(array), array, -1, 0, stmt.data is not None
+        )
         _ALLOCATE[array.type.space](self, stmt)
 
     def _shared(self, stmt: ir.Allocate) -> None:

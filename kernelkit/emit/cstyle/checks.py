@@ -16,7 +16,7 @@ from kernelkit.emit import launch_record as record
 from kernelkit.emit.cstyle.atomics import atomic
 from kernelkit.emit.cstyle.warps import SOURCES
 from kernelkit.emit.fault_report import site_number
-from kernelkit.emit.payload import pieces_of, values_of, word_count
+from kernelkit.emit.payload import pieces_of, values_of
 from kernelkit.emit.python_names import described
 from kernelkit.errors import InternalError, Span
 from kernelkit.ir import nodes as ir
@@ -219,7 +219,8 @@ class Checks:
         inner = [
             f"const bool kk_stop = {self._failed()}(kk_record, kk_block);",
             *barrier,
-            "if (kk_stop) kk_fault = 1;",
+            # All threads of the block see the same here.
+            "if (kk_stop) kk_fault = 1;" if self._dialect.leaves else "if (kk_stop) return;",
         ]
         return ["{", *_indented(inner), "}"]
 

@@ -276,19 +276,18 @@ class Expressions:
         """Each index is put into a variable, which the check and the access read."""
         self.checked = True
         unit, ctype = self._unit, self._accesses.offset_type(array)
-        kept, elements, extents = [], [], []
-        steps = []
-        for axis, index in enumerate(indices):
+        kept, elements, steps = [], [], []
+        known = [self._accesses.extent(array, axis) for axis in range(array.type.ndim)]
+        for (extent, kind), index in zip(known, indices, strict=False):
             wide = "u64" if index.type.name == "uint64" else "i64"
             name = unit.declare(wide, "index")
             steps.append(f"{name} = {self._as_wide(index) if wide == 'i64' else self.value(index)}")
             kept.append((index.type, name))
-            extent, kind = self._accesses.extent(array, axis)
-            extents.append(int(extent) if extent.isdigit() else _as("i64", extent, kind))
             text = name if wide == ctype else f"({ctype}){name}"
             if index.type.is_signed and unit.kernel.options.wraparound:
                 text = f"{self._wrap(ctype)}({text}, {_as(ctype, extent, kind)})"
             elements.append(text)
+        extents = [int(n) if n.isdigit() else _as("i64", n, kind) for n, kind in known]
         inside = unit.checks.inside(node, described(array.name), kept, extents)
         element = self._accesses.element(array, elements)
         return f"({', '.join([*steps, inside])})", element

@@ -46,4 +46,3 @@ class Signature:
 
     def has(self, what: str) -> bool:
         return any(entry["what"] == what for entry, _ in self._entries.values())
-

@@ -7,6 +7,7 @@ a fault is behind what came before it, and nothing comes behind a fault.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from kernelkit.emit.cstyle import atomics
@@ -62,12 +63,13 @@ class Statements:
                 predicate = None if stmt.predicate is None else value(stmt.predicate)
                 self._leave()
                 result = None if stmt.result is None else unit.names.of(stmt.result)
-                for line in unit.warps.barrier(stmt.op, predicate, result):
-                    unit.line(line)
+                self._lines(unit.warps.barrier(stmt.op, predicate, result))
+                if unit.debug:
+                    self._lines(unit.checks.stop(unit.warps.barrier("sync", None, None)))
+                    self._leave(certain=True)
                 self._assigned(*ir.targets(stmt))
             case ir.Fence():
-                for line in unit.warps.fence(stmt.scope):
-                    unit.line(line)
+                self._lines(unit.warps.fence(stmt.scope))
             case ir.Allocate():
                 self._accesses.allocate(stmt)
             case ir.If():
@@ -90,25 +92,27 @@ class Statements:
             case ir.Print():
                 values = [value(part.value) for part in stmt.text if isinstance(part, ir.Formatted)]
                 self._leave()
-                for line in unit.checks.print_lines(stmt, values):
-                    unit.line(line)
+                self._lines(unit.checks.print_lines(stmt, values))
             case ir.Assert():
                 if unit.debug:
                     condition = value(stmt.condition)
                     parts = [p.value for p in stmt.text if isinstance(p, ir.Formatted)]
-                    for line in unit.checks.assertion(stmt, condition, list(map(value, parts))):
-                        unit.line(line)
+                    self._lines(unit.checks.assertion(stmt, condition, list(map(value, parts))))
                     self._leave(certain=True)
             case ir.Breakpoint():
                 pass
             case _:
                 assert_never(stmt)
 
+    def _lines(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._unit.line(line)
+
     def _leave(self, certain: bool = False) -> None:
         """Nothing comes behind a fault, where threads may leave."""
-        if (certain or self._expressions.checked) and self._unit.debug:
-            if self._unit.dialect.leaves:
-                self._unit.line("if (kk_fault) return;")
+        unit = self._unit
+        if unit.debug and unit.dialect.leaves and (certain or self._expressions.checked):
+            unit.line("if (kk_fault) return;")
         self._expressions.checked = False
 
     # ------------------------------------------------------------ variables
@@ -154,6 +158,7 @@ class Statements:
             self._leave()
             operands = names
         inside, element = self._expressions.place(stmt, stmt.array, stmt.indices)
+        assert unit.dialect.atomics is not None
         text = atomics.atomic(
             unit.library, unit.scalars, unit.dialect.atomics, stmt.op, dtype,
             stmt.array.type.space, f"&{element}", operands, stmt.result is not None,
@@ -179,8 +184,14 @@ class Statements:
         self._leave()
         dtype = stmt.operands[0].type if stmt.operands else BOOL
         results = [unit.names.of(var) for var in stmt.results]
-        for line in unit.warps.lines(stmt.op, dtype, mask, operands, results, unit.complete):
-            unit.line(line)
+        if unit.debug and mask is not None:
+            self._lines(unit.checks.lane_named(stmt, mask))
+            self._leave(certain=True)
+            if stmt.op.startswith("shfl"):
+                there = unit.warps.present(mask)
+                self._lines(unit.checks.lane_active(stmt, mask, operands[1], there, unit.threads))
+                self._leave(certain=True)
+        self._lines(unit.warps.lines(stmt.op, dtype, mask, operands, results, unit.complete))
         self._assigned(*stmt.results)
 
     # ------------------------------------------------------------ control
@@ -213,7 +224,9 @@ class Statements:
         kind = "i32" if short else "i64"
         step = stmt.step.value if isinstance(stmt.step, ir.Constant) else None
         ask.checked = False
-        texts = [ask.short(e) if short else ask.value(e) for e in (stmt.start, stmt.stop, stmt.step)]
+        texts = [
+            ask.short(e) if short else ask.value(e) for e in (stmt.start, stmt.stop, stmt.step)
+        ]
         start, stop, by = (str(text) for text in texts)
         if ask.checked:
             start = self._kept(kind, "start", start)
@@ -224,8 +237,7 @@ class Statements:
         counter = unit.names.new("counter")
         unit.head.append(f"{kind} {counter};")
         if unit.debug and not step:
-            for line in unit.checks.step(stmt, by):
-                unit.line(line)
+            self._lines(unit.checks.step(stmt, by))
             self._leave(certain=True)
         self._leave()
         test, after = self._turns(stmt, counter, stop, by, short)
@@ -324,4 +336,3 @@ def _closed(text: str) -> bool:
         if depth == 0:
             return place == len(text) - 1
     return False
-

@@ -36,7 +36,9 @@ class Unit:
         self.library = Library()
         self.scalars = Scalars(dialect.scalars, self.library, kernel.options.reproducible)
         self.checks = Checks(self.scalars, self.library, dialect, kernel)
-        self._warps = None if dialect.warps is None else Warps(self.library, self.scalars, dialect.warps)
+        self._warps = (
+            None if dialect.warps is None else Warps(self.library, self.scalars, dialect.warps)
+        )
         self.names = Names()
         self.signature = Signature()
         self.widths = Widths(kernel, self.block)

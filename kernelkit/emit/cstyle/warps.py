@@ -111,6 +111,10 @@ class Warps:
         return self._written([self.table.fences[scope]])
 
     # ------------------------------------------------------------ warps
+    def present(self, mask: str) -> str:
+        """The lanes of a mask that come along, as a u32."""
+        return self._written([self.table.ballot.format(mask=f"({mask})", p="true")])[0]
+
     def lines(
         self, op: str, dtype: DType, mask: str | None, operands: Sequence[str],
         results: Sequence[str], complete: bool,
