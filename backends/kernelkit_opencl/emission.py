@@ -1,0 +1,33 @@
+"""From an analysed kernel to OpenCL C for a target.
+
+In: an Analysis and a Target. Out: an Artifact.
+Holds: needs no device; what the target cannot do in any way is refused here, in the common words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kernelkit.analysis.pipeline import Analysis
+from kernelkit.backend import Artifact, Target
+from kernelkit.emit.cstyle.dialect import CDialect
+from kernelkit.emit.cstyle.printer import print_kernel
+from kernelkit.errors import CapabilityError
+from kernelkit_opencl.capabilities import WARPS
+from kernelkit_opencl.dialect import opencl
+from kernelkit_opencl.warps import divergent_warps
+
+
+def emit(analysis: Analysis, target: Target) -> Artifact:
+    features = target.features.split()
+    if WARPS not in features:
+        wrong = [str(diagnostic) for diagnostic in divergent_warps(analysis)]
+        if wrong:
+            raise CapabilityError("\n".join(wrong))
+    source = print_kernel(analysis, dialect_for(features))
+    return Artifact(source.text, source.metadata)
+
+
+def dialect_for(features: Collection[str]) -> CDialect:
+    """The dialect of a target with these features."""
+    return opencl(features, WARPS in features)
