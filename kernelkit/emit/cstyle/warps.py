@@ -144,6 +144,11 @@ class Warps:
         kept = [line for n, line in enumerate(inner) if n != 0 or text.count("kk_mask") > 1]
         return self._written(["{", *(f"    {line}" for line in kept), "}"])
 
+    def present(self, mask: str) -> str:
+        """The lanes of a mask that come along, as u32; those that do wait for one another."""
+        self._used = True
+        return self._written([self.table.ballot.format(mask=mask, p="true")])[0]
+
     def _written(self, lines: list[str]) -> list[str]:
         """The same lines; what they call is in the library then."""
         self._text += "\n".join(lines)
