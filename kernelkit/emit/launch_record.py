@@ -110,19 +110,17 @@ def _lost(count: int, capacity: int) -> str:
 
 def _raise_first(metadata: Mapping[str, Any], words: Sequence[int], config: LaunchConfig) -> None:
     """Of the threads at fault in a block the first is named, as the reference does."""
-    for thread, start in enumerate(range(HEADER, words[PRINTED], SLOT)):
-        site = words[start + SLOT_SITE]
-        if site == 0:
-            continue
-        block = coordinates(words[start + SLOT_BLOCK], config.grid)
-        payload = words[start + SLOT_PAYLOAD : start + SLOT]
-        raise as_exception(
-            Recorded(
-                sites=metadata["sites"],
-                number=site - 1,
-                thread=thread,
-                payload=[word % (1 << 64) for word in payload],
-                place=lambda number: (block, coordinates(number, config.block)),
-                threads=math.prod(config.block),
-            )
+    slots = range(HEADER, words[PRINTED], SLOT)
+    thread, start = next((n, at) for n, at in enumerate(slots) if words[at + SLOT_SITE])
+    extents = metadata["block"]
+    block = coordinates(words[start + SLOT_BLOCK], config.grid)
+    raise as_exception(
+        Recorded(
+            sites=metadata["sites"],
+            number=words[start + SLOT_SITE] - 1,
+            thread=thread,
+            payload=[word % (1 << 64) for word in words[start + SLOT_PAYLOAD : start + SLOT]],
+            place=lambda number: (block, coordinates(number, extents)),
+            threads=math.prod(extents),
         )
+    )
