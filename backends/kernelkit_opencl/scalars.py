@@ -1,8 +1,8 @@
 """Scalars in OpenCL C 1.2: the spellings that `kernelkit.emit.cstyle` needs.
 
 Holds: nothing optional is used but float64, where a kernel does. float32 division and square root
-are IEEE's by build options: CORRECTLY_ROUNDED on devices that say that they can, WIDE_DIVISION on
-others that have float64.
+are IEEE's by build options: -cl-fp32-correctly-rounded-divide-sqrt on devices that know it,
+WIDE_DIVISION on others that have float64.
 """
 
 from __future__ import annotations
@@ -74,7 +74,6 @@ def _default(macro: str, text: str) -> str:
 
 #: Build options. float64 has more than twice the digits of float32, so that rounding its quotients
 #: and roots once more is as good as rounding once.
-CORRECTLY_ROUNDED: Final = ("-cl-fp32-correctly-rounded-divide-sqrt",)
 WIDE_DIVISION: Final = (
     "-DKK_DIVIDE(a,b)=((float)((double)(a)/(double)(b)))",
     "-DKK_SQRT(a)=((float)sqrt((double)(a)))",

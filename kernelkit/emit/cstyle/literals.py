@@ -1,8 +1,8 @@
 """Constants as literals of C.
 
-In: a dtype and a value. Out: an expression of the register's type that stands anywhere, or the
-initial value of an array's element. Holds: a float's literal has the digits that make it exact, and
-no literal of a float32 is a double.
+In: a dtype and a value. Out: an expression of the register's type that stands anywhere, and, of a
+real number, in an array's initial value. Holds: a float's literal has the digits that make it exact,
+and none of a float32 is a double.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from kernelkit.emit.cstyle.code import Code, short
 from kernelkit.ir.scalar import from_constant, to_constant
-from kernelkit.ir.types import FLOAT16, FLOAT32, DType
+from kernelkit.ir.types import FLOAT32, DType
 
 
 def literal(code: Code, dtype: DType, value: Any) -> str:
@@ -27,19 +25,6 @@ def literal(code: Code, dtype: DType, value: Any) -> str:
     if isinstance(found, int):
         return _integer(code, dtype, found)
     return _float(code, dtype, found)
-
-
-def memory_literal(code: Code, dtype: DType, value: Any) -> str:
-    """Of the type in memory: a float16's bits, a complex number in braces."""
-    found = to_constant(from_constant(dtype, value))
-    if isinstance(found, complex):
-        parts = (_float(code, dtype.component, part) for part in (found.real, found.imag))
-        return f"{{{', '.join(parts)}}}"
-    if isinstance(found, bool):
-        return str(int(found))
-    if dtype == FLOAT16:
-        return hex(np.float16(found).view(np.uint16))
-    return literal(code, dtype, found)
 
 
 def complex_maker(code: Code, dtype: DType) -> str:
