@@ -77,13 +77,13 @@ def test_a_python_without_the_packages_is_said(tmp_path):
 def test_parts_run_and_are_reported(tmp_path):
     """On the reference, as the host has it; what fails there is on GPUs only, or not there."""
     folder = tmp_path / "report"
-    done = script("--backends", "python", "--tests", "test_launch", folder, "conformance")
+    done = script("--backends", "python", "--tests", FEW, folder, "conformance")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((folder / "report.json").read_text())
     assert [(r["what"], r["status"]) for r in found["results"]] == [
         ("python", "passed"), ("python, debug", "passed"),
     ]  # fmt: skip
-    assert found["results"][0]["found"]["passed"] > 5
+    assert found["results"][0]["found"]["passed"] > 0
     assert "| conformance | python | passed |" in (folder / "report.md").read_text()
     assert "== python, debug: " in (folder / "conformance.log").read_text()
 
@@ -150,7 +150,7 @@ def tool(tmp_path, monkeypatch):
 def test_the_sanitizer_is_read(run, tool, tmp_path, monkeypatch, summary, status):
     tool(summary)
     monkeypatch.setattr(run, "TOOLS", {"memcheck": ()})
-    words = ["--backends", "python", "--tests", "test_launch", str(tmp_path / "r"), "sanitizer"]
+    words = ["--backends", "python", "--tests", FEW, str(tmp_path / "r"), "sanitizer"]
     assert run.main(words) == (status != "passed")
     (result,) = json.loads((tmp_path / "r" / "report.json").read_text())["results"]
     assert result["status"] == status, result
