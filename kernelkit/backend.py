@@ -131,9 +131,9 @@ class Memory(Protocol):
         Needed for natives that have no `__cuda_array_interface__`.
     plain(native) -> (dtype, ndim, first, end) | None: for a warm launch; its time is part of every
         launch. Says of an array that is exactly of the native type and lies on this device, in
-        order without gaps, may be written, has at least one element and at most 2**30 bytes: its
-        NumPy dtype, how many axes it has, and its bounds as above. None for anything else at all
-        (numbers and NumPy arrays do not get here), which then takes the longer way.
+        order without gaps, may be written, has at least one element and less than 2**30 bytes: its
+        NumPy dtype, how many axes it has, and its bounds as above. None for anything else, which then
+        takes the longer way.
     stream_of(stream) -> native stream: of a stream of this device's, other libraries' streams, raw
         pointers. It raises TypeError or ValueError for anything else, the text saying what it
         takes. Without it, streams are handed on as they are.

@@ -8,7 +8,7 @@ names it; nothing is copied, so that what a kernel writes the caller sees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import field
 from functools import lru_cache
 from typing import Any, Final
@@ -44,7 +44,6 @@ from kernelkit.runtime.foreign import (
     settle,
 )
 from kernelkit.runtime.parameters import Parameters
-from kernelkit.runtime.variants import LARGEST
 
 #: Strides of the last axis up to so many items are part of an array's type.
 _SMALL_STRIDE = 4
@@ -63,8 +62,6 @@ _SCALARS: Final[dict[type, ScalarArg]] = {
 #: Numbers whose type alone is their key; an int must fit besides.
 _PLAIN: Final = frozenset(_SCALARS) - {int}
 
-#: The same for a device, where an int64 must be small besides.
-_PLAIN_THERE: Final = _PLAIN - {np.int64}
 #: An extent of so much is in nobody's memory, but in a broadcast array it may be said; the analysis
 #: counts on products of an extent and small numbers.
 _EXTENT_LIMIT: Final = 1 << 60
@@ -95,33 +92,6 @@ def quick_key(values: Sequence[Any]) -> tuple[Hashable, ...] | None:
         else:
             return None
     return tuple(key)
-
-
-def quick_device_key(
-    values: Sequence[Any], plain: Callable[[Any], Any]
-) -> tuple[tuple[Hashable, ...], list[Any]] | None:
-    """The same for native arrays of a device, which its memory's `plain` knows, and small numbers;
-    and the bounds of each array, None for a number."""
-    key: list[Any] = []
-    bounds: list[Any] = []
-    for value in values:
-        kind = type(value)
-        if kind in _PLAIN_THERE:
-            key.append(kind)
-            bounds.append(None)
-        elif kind is int or kind is np.int64:
-            if not -LARGEST <= value <= LARGEST:
-                return None
-            key.append(kind)
-            bounds.append(None)
-        else:
-            found = plain(value)
-            if found is None:
-                return None
-            dtype, ndim, first, end = found
-            key += (dtype, ndim)
-            bounds.append((first, end))
-    return tuple(key), bounds
 
 
 @record(frozen=False)

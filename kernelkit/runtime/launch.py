@@ -15,16 +15,16 @@ from kernelkit import registry
 from kernelkit.errors import ConfigurationError
 from kernelkit.registry import Place
 from kernelkit.runtime import selection
-from kernelkit.runtime.arguments import quick_device_key, quick_key, read
+from kernelkit.runtime.arguments import quick_key, read
 from kernelkit.runtime.configuration import Dim3, check_device
 from kernelkit.runtime.refusals import type_name
-from kernelkit.runtime.specialise import is_narrow
-from kernelkit.runtime.variants import SMALL, is_small_grid
+from kernelkit.runtime.variants import is_small_grid
 
 if TYPE_CHECKING:
     from kernelkit.backend import LaunchConfig
     from kernelkit.runtime.parameters import Parameters
     from kernelkit.runtime.specialise import Specialiser, Table
+    from kernelkit.runtime.warm import Warm
 
 P = ParamSpec("P")
 
@@ -65,9 +65,8 @@ class Configured(Generic[P]):
         self._default: Place | None = None
         #: The last place that a launch went to, and what belongs to it.
         self._admitted: tuple[Place, Table, LaunchConfig, Any] | None = None
-        #: The last device that a launch went to, and what warm launches there need: who had asked
-        #: for it, table, config, stream, its memory's `plain`, the variant of small arguments.
-        self._warm: tuple[Place | None, Table, LaunchConfig, Any, Any, int] | None = None
+        #: The last launch, if it was one of native arrays of a device.
+        self._warm: Warm | None = None
 
     def __repr__(self) -> str:
         return f"<{str(self._kernel)[1:-1]} with grid {self.grid} and block {self.block}>"
@@ -83,33 +82,21 @@ class Configured(Generic[P]):
             values = parameters.bind(args, kwargs)
         if parameters.static or self._empty:
             return self._launch(values)
+        warm = self._warm
+        if warm is not None:
+            launched = warm.executable(values)
+            if launched is not None and warm.asked is self._place():
+                return launched.launch(warm.config, values, warm.stream)
+            return self._launch(values)
         key = quick_key(values)
-        if key is None:
-            return self._launch(values) if self._warm is None else self._launch_warm(values)
         place = self._place() or registry.host_place()
-        if not place.host:
+        if key is None or not place.host:
             return self._launch(values)
         _, table, config, stream = self.admit(place)
         found = table.get(key)
         if found is None or config.shared_bytes > found.limit or not found.unchanged():
             return self._launch(values)
         executable = found.find(values)
-        if executable is None:
-            return self._launch(values)
-        executable.launch(config, values, stream)
-
-    def _launch_warm(self, values: Sequence[Any]) -> None:
-        """Launch as the last time, if all arrays are native ones of the same device."""
-        assert self._warm is not None  # as the caller found
-        asked, table, config, stream, plain, variant = self._warm
-        known = quick_device_key(values, plain)
-        if known is None or self._place() is not asked:
-            return self._launch(values)
-        key, bounds = known
-        found = table.get(key)
-        if found is None or config.shared_bytes > found.limit or not found.unchanged():
-            return self._launch(values)
-        executable = found.find_small(bounds, variant)
         if executable is None:
             return self._launch(values)
         executable.launch(config, values, stream)
@@ -134,18 +121,21 @@ class Configured(Generic[P]):
             found, executable = self._kernel.specialiser.specialise(
                 place, self.block, reading, config.shared_bytes, small_grid
             )
+        self._warm = None
         if place.host:
             return executable.launch(config, reading.natives(), stream)
-        plain = getattr(place.memory, "plain", None)
-        if plain is not None and reading.foreign:
-            variant = SMALL if small_grid and is_narrow(place) else 0
-            self._warm = (asked, table, config, stream, plain, variant)
-        if not reading.has_host_arrays():
-            return executable.launch(config, reading.natives(), stream)
         # Imported by those who need it.
-        from kernelkit.runtime import staging
+        if reading.has_host_arrays():
+            from kernelkit.runtime import staging
 
-        staging.launch(executable, place, config, reading, found.written, stream)
+            return staging.launch(executable, place, config, reading, found.written, stream)
+        if reading.foreign:
+            from kernelkit.runtime.warm import warm
+
+            self._warm = warm(
+                asked, place, found, reading.leaves, values, small_grid, config, stream
+            )
+        executable.launch(config, reading.natives(), stream)
 
     def _place(self) -> Place | None:
         """Where the caller wants to go: kernel.on, use, the environment, in this order."""

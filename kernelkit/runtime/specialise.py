@@ -109,15 +109,6 @@ class Specialisation:
         pairs = self.pairs
         return self._ready.get(not pairs or apart(leaves, pairs))  # True is NOALIAS
 
-    def find_small(self, bounds: Sequence[Any], variant: int) -> Executable | None:
-        """The same for small arrays of a device, of which the bounds are known; `variant` without
-        NOALIAS."""
-        for a, b in self.pairs:
-            first, second = bounds[a], bounds[b]
-            if first[0] < second[1] and second[0] < first[1]:
-                return self._ready.get(variant)
-        return self._ready.get(variant | NOALIAS)
-
     def variant(self, leaves: Sequence[Any], small_grid: bool) -> int:
         """What a launch of these arguments promises."""
         variant = NOALIAS if apart(leaves, self.pairs) else 0

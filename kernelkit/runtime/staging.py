@@ -75,7 +75,7 @@ class _Span:
 
 # ---------------------------------------------------------------- what goes where
 def _spans(arrays: dict[int, np.ndarray]) -> list[_Span]:
-    """All arrays, those whose ranges of addresses overlap together."""
+    """All arrays, those whose ranges of addresses overlap together, in the order of arguments."""
     spans = [_span({i: array}) for i, array in arrays.items() if not array.size]
     together: dict[int, np.ndarray] = {}
     end = 0
@@ -87,7 +87,9 @@ def _spans(arrays: dict[int, np.ndarray]) -> list[_Span]:
             together, end = {}, 0
         together[leaf] = array
         end = max(end, high)
-    return [*spans, _span(together)] if together else spans
+    if together:
+        spans.append(_span(together))
+    return sorted(spans, key=lambda span: span.pieces[0].leaf)
 
 
 def _span(arrays: dict[int, np.ndarray]) -> _Span:
@@ -98,7 +100,7 @@ def _span(arrays: dict[int, np.ndarray]) -> _Span:
         if array.size and high - low > 2 * array.nbytes:
             return _packed(leaf, array)
     low -= low % _ALIGNMENT
-    pieces = tuple(_Piece(i, a, a.strides, _first(a) - low) for i, a in arrays.items())
+    pieces = tuple(_Piece(i, a, a.strides, _first(a) - low) for i, a in sorted(arrays.items()))
     return _Span(high - low, pieces, low)
 
 
