@@ -58,7 +58,12 @@ def queue(device: Any) -> Any:
 
 
 def build(device: Any, text: str, options: Sequence[str] = ()) -> Any:
-    """A program of pyopencl; an error has the compiler's log and the text."""
+    """A program of pyopencl, built once; an error has the compiler's log and the text."""
+    return _built(device, text, tuple(options))
+
+
+@functools.cache
+def _built(device: Any, text: str, options: tuple[str, ...]) -> Any:
     import pyopencl as cl
 
     with warnings.catch_warnings():

@@ -75,7 +75,7 @@ def report(
     `words` are the record, or its first `words_used`; `write` takes whole texts, by default to where
     sys.stdout is now."""
     found = np.asarray(words, np.int64).tolist()
-    if found[CURSOR]:
+    if found[CURSOR] or found[LOST]:
         _print(metadata["sites"], found, write or sys.stdout.write)
     if found[FAILED]:
         _raise_first(metadata, found, config)
