@@ -101,9 +101,6 @@ class _Stayer:
         if self.dead:
             found = [ir.If(span, read(self.live, span), tuple(found), ())]
         self.dead |= kills
-        kept = dict.fromkeys(v for s in ir.walk(tuple(body)) for v in self.needs.kept(s))
-        for var in kept:
-            found += self.tell(var, span)
         if kills and self.needs.precarious:
             if any(outward(body[-1])):
                 self.late = True
@@ -128,8 +125,7 @@ class _Stayer:
             return False
         if isinstance(stmt, ir.Return | ir.Break | ir.Continue) or stmt in self.needs.walked:
             return True
-        is_kept = isinstance(stmt, ir.Assign) and bool(self.needs.kept(stmt))
-        return is_kept or self.needs.is_meeting(stmt)
+        return bool(self.needs.kept(stmt)) or self.needs.is_meeting(stmt)
 
     def together(self, stmt: ir.Stmt, follow: bool) -> list[ir.Stmt]:
         match stmt:
@@ -147,9 +143,10 @@ class _Stayer:
                 return [self.barrier(stmt)]
             case ir.Warp():
                 return self.warp(stmt)
-            case ir.Assign() if self.dead and not self.needs.is_common(stmt.value):
-                alive = ir.If(stmt.span, read(self.live, stmt.span), (stmt,), ())
-                return [alive, *self.tell(stmt.target, stmt.span)]
+            case ir.Assign() if self.needs.is_common(stmt.value):
+                return [stmt]
+            case _ if self.dead and self.needs.kept(stmt):
+                return self.told_by_living(stmt)
             case _:
                 return [stmt]
 
@@ -226,10 +223,9 @@ class _Stayer:
         if op == "activemask":
             op, operands = "ballot", (ir.Constant(span, BOOL, value=True),)
         mask, *operands = (self.harmless(e) for e in (mask, *operands))
-        found: list[ir.Stmt] = [ir.Warp(span, op, mask, tuple(operands), stmt.results)]
-        for var in self.needs.kept(stmt) if self.dead else ():
-            found += self.tell(var, span)
-        return found
+        made = ir.Warp(span, op, mask, tuple(operands), stmt.results)
+        kept = self.needs.kept(stmt) if self.dead else ()
+        return [made, *(s for var in kept for s in self.tell(var, var, span))]
 
     # ------------------------------------------------------------ values
     def harmless(self, expr: ir.Expr, common: bool = False) -> ir.Expr:
@@ -246,22 +242,32 @@ class _Stayer:
         """A value that decides for all: what to do before, and how to read it."""
         if not self.dead or self.needs.is_common(expr):
             return [], expr
-        span, name = expr.span, self.name(expr.type)
-        alive = ir.If(span, read(self.live, span), (ir.Assign(span, name, expr),), ())
-        return [alive, *self.tell(name, span)], ir.Read(span, expr.type, name)
+        span, own, said = expr.span, self.name(expr.type), self.name(expr.type)
+        alive = ir.If(span, read(self.live, span), (ir.Assign(span, own, expr),), ())
+        return [alive, *self.tell(own, said, span)], ir.Read(span, expr.type, said)
 
-    def tell(self, var: ir.Var, span: Span) -> list[ir.Stmt]:
-        """Gives the dead the value that a name has in all of the living."""
-        own = ir.Read(span, var.type, var)
+    def told_by_living(self, stmt: ir.Stmt) -> list[ir.Stmt]:
+        """What the living do, and what it gives to a name that all keep."""
+        span = stmt.span
+        own = {var: self.name(var.type) for var in self.needs.kept(stmt)}
+        copies = (ir.Assign(span, own[v], ir.Read(span, v.type, v)) for v in own)
+        found: list[ir.Stmt] = [ir.If(span, read(self.live, span), (stmt, *copies), ())]
+        for var, name in own.items():
+            found += self.tell(name, var, span)
+        return found
+
+    def tell(self, own: ir.Var, var: ir.Var, span: Span) -> list[ir.Stmt]:
+        """Gives all threads, as `var`, the value that `own` has in every living one."""
+        value = ir.Read(span, own.type, own)
         if var.type == BOOL:
-            said = ir.Logical(span, BOOL, "and", read(self.live, span), own)
+            said = ir.Logical(span, BOOL, "and", read(self.live, span), value)
             return [ir.Barrier(span, "or", said, var)]
         array = self.told.get(var.type)
         if array is None:
             kind = ArrayType(var.type, 1, "C", AddressSpace.SHARED)
             array = self.told[var.type] = ir.ArrayVar(f".told.{var.type}", kind, (1,))
         zero = ir.Constant(span, INT64, 0)
-        write = ir.Store(span, array, (zero,), own)
+        write = ir.Store(span, array, (zero,), value)
         return [
             ir.If(span, read(self.live, span), (write,), ()),
             ir.Barrier(span, "sync", None, None),
