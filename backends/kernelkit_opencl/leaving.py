@@ -10,14 +10,12 @@ thread may be left, and the dead ones might not come to an end, they look first.
 from __future__ import annotations
 
 from kernelkit.analysis.pipeline import Analysis
+from kernelkit.emit.cstyle.warps import LIVE
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, INT64, UINT32, AddressSpace, ArrayType, DType
 from kernelkit_opencl.needs import Needs, outward
 from kernelkit_opencl.parts import gone, left, read, returns
-
-#: The variable that tells whether a thread has not returned.
-LIVE = ".live"
 
 
 def stay(analysis: Analysis, by_block: bool = False) -> ir.Kernel:
@@ -30,11 +28,6 @@ def stay(analysis: Analysis, by_block: bool = False) -> ir.Kernel:
     if not active and not (meets and any(needs.parting(s) for s in analysis.kernel.body)):
         return analysis.kernel
     return _Stayer(needs).kernel(analysis.kernel)
-
-
-def goes_on(kernel: ir.Kernel) -> bool:
-    """Whether dead threads may go on in a kernel, so that lanes of warps may be missing."""
-    return any(v.name == LIVE for s in kernel.body for v in ir.targets(s))
 
 
 def _is_active(stmt: ir.Stmt) -> bool:

@@ -18,7 +18,7 @@ from kernelkit.emit.cstyle.library import Library
 from kernelkit.emit.cstyle.names import Names
 from kernelkit.emit.cstyle.scalars import Scalars
 from kernelkit.emit.cstyle.signature import Signature
-from kernelkit.emit.cstyle.warps import Warps
+from kernelkit.emit.cstyle.warps import LIVE, Warps
 from kernelkit.errors import InternalError
 from kernelkit.ir import nodes as ir
 
@@ -90,8 +90,10 @@ class Unit:
     @property
     def complete(self) -> bool:
         """Whether every lane of every warp is there, as long as the kernel runs."""
-        returns = any(isinstance(stmt, ir.Return) for stmt in ir.walk(self.kernel.body))
-        return self.threads % 32 == 0 and not returns and not self.debug
+        statements = list(ir.walk(self.kernel.body))
+        returns = any(isinstance(stmt, ir.Return) for stmt in statements)
+        dead = any(var.name == LIVE for stmt in statements for var in ir.targets(stmt))
+        return self.threads % 32 == 0 and not (returns or dead or self.debug)
 
     @property
     def threads(self) -> int:

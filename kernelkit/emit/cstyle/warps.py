@@ -20,6 +20,10 @@ from kernelkit.records import record
 if TYPE_CHECKING:
     from kernelkit.emit.cstyle.scalars import Scalars
 
+#: The variable by which a back end marks threads that go on though they have returned: where it is
+#: assigned, lanes may be missing.
+LIVE: Final = ".live"
+
 #: Shuffle -> the lane from which a value comes; beyond 0 to 31 it is one's own.
 SOURCES: Final = {
     "shfl": "(u32){0} & 31u",
