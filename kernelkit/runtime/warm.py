@@ -49,7 +49,9 @@ class Warm:
         found = self.specialisation
         if found.captures and not found.unchanged():
             return None
-        plain, told = self._plain, []
+        plain = self._plain
+        told: list[Any] = []
+        value: Any
         for value, (kind, dtype, ndim) in zip(values, self._pattern, strict=True):
             if type(value) is not kind:
                 return None

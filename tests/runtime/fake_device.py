@@ -82,6 +82,9 @@ class Stream:
     def __init__(self, home: str, raw: int = 7) -> None:
         self.home, self.raw = home, raw
 
+    def synchronize(self) -> None:
+        pass
+
 
 class FakeMemory:
     """Natives of one device, with room for so many bytes."""
