@@ -21,7 +21,7 @@ _DLPACK_CUDA, _DLPACK_ROCM = 2, 10
 #: What cudaPointerGetAttributes calls memory of a device.
 _ON_DEVICE: Final = 2
 #: `plain` speaks only of arrays up to this size.
-_PLAIN_BYTES: Final = 1 << 30
+_PLAIN_BYTES: Final = (1 << 30) - 1
 
 #: (dtype, number of axes, first address, the one after the last)
 Plain = tuple[np.dtype, int, int, int]

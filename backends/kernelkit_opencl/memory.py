@@ -23,7 +23,7 @@ from kernelkit_opencl.failures import out_of_memory
 #: Buffers are numbered by their handles, bytes within them by what is below.
 _REACH = 1 << 64
 #: A warm launch takes no more.
-_PLAIN_BYTES = 1 << 30
+_PLAIN_BYTES = (1 << 30) - 1
 
 
 def root(buffer: Any) -> tuple[Any, int]:
