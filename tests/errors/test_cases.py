@@ -28,7 +28,8 @@ import numpy as np
 import pytest
 
 import kernelkit as kk
-from kernelkit.errors import CompileError, KernelError, KernelFault
+from kernelkit import registry
+from kernelkit.errors import BackendError, CompileError, KernelError, KernelFault
 
 HERE = Path(__file__).parent
 REGENERATE = bool(os.environ.get("KERNELKIT_REGENERATE"))
@@ -204,16 +205,35 @@ def test_the_error_says_what_is_wrong_and_where(
 
 #: What debug kernels find on other back ends too; only the reference counts steps.
 FAULTS = [c for c in CASES if c.theme == "faults" and c.error != "StepBudgetError"]
+#: What is not found where threads are a device's own: nobody sees who waits where.
+WAITS = ("wrong_uniform", "warp_operation_under_a_condition", "two_warp_operations_at_once")
+DEVICES = ("opencl", "opencl:1", "cuda")
+
+
+def check_debug_kernel(case: Case, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    monkeypatch.setenv("KERNELKIT_DEBUG", "1")
+    error = run(case, names_for(make_arrays()), backend)
+    assert type(error).__name__ == case.error
+    assert rendered(error) == case.message
 
 
 @pytest.mark.parametrize("case", FAULTS, ids=str)
 def test_a_debug_kernel_on_the_cpu_says_the_same(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KERNELKIT_DEBUG", "1")
-    error = run(case, names_for(make_arrays()), "cpu")
-    assert type(error).__name__ == case.error
-    assert rendered(error) == case.message
+    check_debug_kernel(case, monkeypatch, "cpu")
+
+
+@pytest.mark.parametrize("backend", DEVICES)
+@pytest.mark.parametrize("case", [c for c in FAULTS if c.name not in WAITS], ids=str)
+def test_a_debug_kernel_on_a_device_says_the_same(
+    case: Case, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    try:
+        registry.place(backend)
+    except BackendError as error:
+        pytest.skip(str(error))
+    check_debug_kernel(case, monkeypatch, backend)
 
 
 def test_names_are_unique() -> None:
