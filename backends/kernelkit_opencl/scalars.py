@@ -117,4 +117,6 @@ SPELLING: Final = ScalarSpelling(
     },
     infinity="INFINITY",
     nan="NAN",
+    static_infinity="INFINITY",
+    static_nan="NAN",
 )

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from kernelkit.emit.cstyle.unit import Unit
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import AddressSpace, ArrayType, DType
@@ -200,14 +198,7 @@ _ALLOCATE = {
 
 def _stored(unit: Unit, dtype: DType, value: Any) -> str:
     """An element of a constant array, as it lies in memory."""
-    if dtype.kind == "b":
-        return str(int(value))
-    if dtype.name == "float16":
-        return str(int(np.float16(value).view(np.uint16)))
-    if dtype.is_complex:
-        parts = (unit.scalars.literal(dtype.component, part) for part in (value.real, value.imag))
-        return f"{{{', '.join(parts)}}}"
-    return unit.scalars.literal(dtype, value)
+    return unit.scalars.memory_literal(dtype, value)
 
 
 def _size(array: ir.ArrayVar) -> int:

@@ -49,9 +49,12 @@ class ScalarSpelling:
     #: The bodies of functions of x: "u16_f32" and "u16_f64" round to a float16's bits, "f32_u16"
     #: is the way back.
     halves: Mapping[str, str]
-    #: Infinity and NaN of f32, as constant expressions.
+    #: Infinity and NaN of f32.
     infinity: str
     nan: str
+    #: The same in initial values of arrays.
+    static_infinity: str
+    static_nan: str
 
 
 class Code:

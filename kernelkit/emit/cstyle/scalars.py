@@ -92,6 +92,11 @@ class Scalars:
         return literals.literal(self.code, dtype, value)
 
     # ---------------------------------------------------------------- memory
+    def memory_literal(self, dtype: DType, value: Any) -> str:
+        """An element of a constant array's initial value."""
+        self._uses(dtype)
+        return literals.memory_literal(self.code, dtype, value)
+
     def load(self, dtype: DType, lvalue: str) -> str:
         """The register's value of what memory holds."""
         self._uses(dtype)

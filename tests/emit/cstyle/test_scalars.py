@@ -263,16 +263,27 @@ def test_literals(device: Any, dtype: DType, results: Callable[..., list[Array]]
 
 @pytest.mark.skipif(bool(nvrtc.why_missing()), reason=nvrtc.why_missing() or "found")
 def test_cuda_takes_the_literals_in_constant_arrays(scalars: Callable[..., Any]) -> None:
-    text = ""
-    table = scalars("cuda")
-    for dtype in (t for t in DTYPES.values() if not t.is_complex and t != FLOAT16):
-        values = ", ".join(table.literal(dtype, v) for v in constants(dtype))
-        kind = table.register_type(dtype)
-        text += f"__constant__ {kind} c_{kind}[] = {{ {values} }};\n"
+    table, text = scalars("cuda"), ""
+    for dtype in DTYPES.values():
+        kind, name = table.memory_type(dtype), f"c_{dtype}"
+        values = ", ".join(table.memory_literal(dtype, v) for v in constants(dtype))
+        text += f"__constant__ {kind} {name}[] = {{ {values} }};\n"
         text += (
-            f'extern "C" __global__ void k_{kind}({kind}* out, i32 i) {{ *out = c_{kind}[i]; }}\n'
+            f'extern "C" __global__ void k_{dtype}({kind}* out) {{ *out = {name}[threadIdx.x]; }}\n'
         )
     assert not nvrtc.compile(table.prelude + text, "k.cu", "sm_90")[1]
+
+
+@pytest.mark.skipif(bool(nvrtc.why_missing()), reason=nvrtc.why_missing() or "found")
+def test_cuda_contracts_nothing_in_complex_products(text_of: Callable[..., str]) -> None:
+    given = {"x": COMPLEX64, "y": COMPLEX64}
+    made = [
+        (lambda s, op=op: s.expression(op, (COMPLEX64,) * 2, ["x", "y"]), COMPLEX64)
+        for op in ("mul", "truediv")
+    ]
+    text = nvrtc.ptx(text_of("cuda", given, made), "k.cu", "sm_90")
+    assert "mul.rn.f32" in text
+    assert "fma" not in text
 
 
 @pytest.mark.parametrize(
