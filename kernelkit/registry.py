@@ -13,7 +13,7 @@ import importlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kernelkit.errors import BackendError
@@ -162,6 +162,11 @@ _entries: dict[str, _Entry] | None = None
 _host: Place | None = None
 #: Where something was launched or allocated: `synchronize` waits for these.
 _in_use: set[Place] = set()
+#: For a table of back ends and the type of an array: whom to ask, in this order.
+_orders: tuple[object, dict[type, tuple[str, ...]]] = (None, {})
+_ORDERS = 256
+#: Another number whenever a back end was registered or unregistered.
+generation = 0
 
 
 def _table() -> dict[str, _Entry]:
@@ -186,8 +191,8 @@ def register(backend: Backend) -> None:
     """Make a back end of this process known, in place of any other of its name."""
     global _entries, _host
     with _lock:
-        _retire(backend.name)
         _entries = {**_table(), backend.name: _Entry(backend.name, lambda: backend)}
+        _retire(backend.name)
         _host = None
 
 
@@ -197,14 +202,17 @@ def unregister(name: str) -> None:
     from importlib.metadata import entry_points
 
     with _lock:
-        _retire(name)
         kept = {n: e for n, e in _table().items() if n != name}
         found = {e.name: _Entry(e.name, e.load) for e in entry_points(group=GROUP, name=name)}
         ours = {name: OURS[name]} if name in OURS else {}
         _entries, _host = kept | found | ours, None
+        _retire(name)
 
 
 def _retire(name: str) -> None:
+    """Forget what was found out while another back end had this name, or none."""
+    global generation
+    generation += 1
     _in_use.difference_update([p for p in _in_use if p.device.backend == name])
 
 
@@ -302,22 +310,28 @@ def in_use() -> tuple[Place, ...]:
 def owner(value: object) -> Place | None:
     """The place whose memory holds an array: that of the back end that is likely by its type, else
     of any other's."""
-    for name in _by_likelihood(value):
+    for name in _by_likelihood(type(value)):
         for place in _table()[name].open()[0]:
             if place.memory.owns(value):
                 return place
     return None
 
 
-def _by_likelihood(value: object) -> Iterator[str]:
+def _by_likelihood(kind: type) -> tuple[str, ...]:
     """All registered back ends; after the likely ones those of others, for they come with arrays of
     their own."""
-    known = names()
-    packages = {kind.__module__.partition(".")[0] for kind in type(value).__mro__}
-    likely = [n for p, found in LIKELY.items() if p in packages for n in found if n in known]
-    yield from likely
-    yield from (n for n in known if n not in likely and n not in OURS)
-    yield from (n for n in known if n not in likely and n in OURS)
+    global _orders
+    table = _table()
+    if _orders[0] is not table or len(_orders[1]) > _ORDERS:
+        _orders = table, {}
+    found = _orders[1].get(kind)
+    if found is None:
+        packages = {each.__module__.partition(".")[0] for each in kind.__mro__}
+        likely = [n for p, them in LIKELY.items() if p in packages for n in them if n in table]
+        theirs = [n for n in sorted(table) if n not in likely and n not in OURS]
+        ours = [n for n in sorted(table) if n not in likely and n in OURS]
+        found = _orders[1][kind] = (*likely, *theirs, *ours)
+    return found
 
 
 def rows() -> list[DeviceRow]:

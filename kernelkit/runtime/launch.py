@@ -66,7 +66,11 @@ class Configured(Generic[P]):
         #: The last place that a launch went to, and what belongs to it.
         self._admitted: tuple[Place, Table, LaunchConfig, Any] | None = None
         #: The last launch, if it was one of native arrays of a device.
-        self._warm: Warm | None = None
+        self._warm: Warm | None = kernel.specialiser.last(self._like()) if stream is None else None
+
+    def _like(self) -> tuple[Dim3, Dim3, int]:
+        """What launches have in common that are the same but for their arguments."""
+        return self.grid, self.block, self.shared_bytes
 
     def __repr__(self) -> str:
         return f"<{str(self._kernel)[1:-1]} with grid {self.grid} and block {self.block}>"
@@ -87,7 +91,6 @@ class Configured(Generic[P]):
             launched = warm.executable(values)
             if launched is not None and warm.asked is self._place():
                 return launched.launch(warm.config, values, warm.stream)
-            return self._launch(values)
         key = quick_key(values)
         place = self._place() or registry.host_place()
         if key is None or not place.host:
@@ -135,6 +138,8 @@ class Configured(Generic[P]):
             self._warm = warm(
                 asked, place, found, reading.leaves, values, small_grid, config, stream
             )
+            if self.stream is None and self._warm is not None:
+                self._kernel.specialiser.keep_last(self._like(), self._warm)
         executable.launch(config, reading.natives(), stream)
 
     def _place(self) -> Place | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernelkit import registry
 from kernelkit.errors import InternalError, ReadOnlyError
 from kernelkit.registry import Place
 from kernelkit.runtime.configuration import Dim3, too_much_shared
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kernelkit.frontend.captures import Capture
     from kernelkit.runtime.arguments import Reading
     from kernelkit.runtime.build import Analysed
+    from kernelkit.runtime.warm import Warm
 
 #: Versions kept of one specialisation for different values of captured globals.
 SIBLINGS = 8
@@ -162,6 +164,8 @@ class Specialiser:
         self._settings = settings
         self._lock = threading.RLock()
         self._tables: dict[tuple[Place, Dim3], Table] = {}
+        #: Grid, block and the like -> the last launch, if it was one on a device.
+        self._warm: dict[Key, Warm] = {}
         _specialisers.add(self)
 
     def unlock(self) -> None:
@@ -176,6 +180,15 @@ class Specialiser:
                 found = self._tables.setdefault((place, block), {})
                 _trim(self._tables)
         return found
+
+    def last(self, launch: Key) -> Warm | None:
+        """The last launch with the same grid and block, through whatever brackets."""
+        return self._warm.get((registry.generation, *launch)) if self._warm else None
+
+    def keep_last(self, launch: Key, warm: Warm) -> None:
+        if len(self._warm) > SPECIALISATIONS:
+            self._warm.clear()
+        self._warm[registry.generation, *launch] = warm
 
     def specialise(
         self, place: Place, block: Dim3, reading: Reading, shared_bytes: int, small_grid: bool
