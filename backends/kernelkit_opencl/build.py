@@ -16,7 +16,7 @@ from typing import Any, Final
 from kernelkit.errors import InternalError
 from kernelkit_opencl.capabilities import FP64, ROUNDED
 from kernelkit_opencl.failures import name_of
-from kernelkit_opencl.scalars import CORRECTLY_ROUNDED, WIDE_DIVISION
+from kernelkit_opencl.scalars import WIDE_DIVISION
 
 _LOCK: Final = threading.Lock()
 _PLACE: Final = re.compile(r"(\d+):\d+:(?!\d)")
@@ -31,7 +31,7 @@ def options(features: Collection[str], processor: str = "") -> list[str]:
     not tell the processor we gave it: the definition does."""
     found: list[str] = []
     if ROUNDED in features:
-        found += CORRECTLY_ROUNDED
+        found.append("-cl-fp32-correctly-rounded-divide-sqrt")
     elif FP64 in features:
         found += WIDE_DIVISION
     if processor:

@@ -57,6 +57,7 @@ def _sorted_out(platforms: list[Any]) -> Found:
     wrong = []
     usable = []
     for device in _listed(platforms, wrong):
+        pocl.choose_method(device)
         processor = pocl.give_processor(device)
         reason = _useless(device, processor)
         if reason:

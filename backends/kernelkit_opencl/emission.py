@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kernelkit.analysis.pipeline import Analysis
+from kernelkit.analysis.pipeline import Analysis, analyse
 from kernelkit.backend import Artifact, Target
 from kernelkit.emit.cstyle.dialect import CDialect
 from kernelkit.emit.cstyle.printer import print_kernel
 from kernelkit.errors import CapabilityError
 from kernelkit_opencl.capabilities import WARPS
 from kernelkit_opencl.dialect import opencl
+from kernelkit_opencl.leaving import stay
 from kernelkit_opencl.warps import divergent_warps
 
 
@@ -24,6 +25,9 @@ def emit(analysis: Analysis, target: Target) -> Artifact:
         wrong = [str(diagnostic) for diagnostic in divergent_warps(analysis)]
         if wrong:
             raise CapabilityError("\n".join(wrong))
+    kernel = stay(analysis, WARPS not in features)
+    if kernel is not analysis.kernel:
+        analysis = analyse(kernel, analysis.shape)
     source = print_kernel(analysis, dialect_for(features))
     return Artifact(source.text, source.metadata)
 

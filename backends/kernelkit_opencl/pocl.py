@@ -1,4 +1,4 @@
-"""PoCL 3.0 as PyPI has it, on processors that are younger than it.
+"""PoCL 3.0 as PyPI has it: for processors that are younger than it, and barriers in branches.
 
 In: a device. Out: the processor that its code is made for from now on, '' where nothing was done.
 Holds: only that version is touched, and only where what its memory holds is what we expect.
@@ -54,14 +54,25 @@ def give_processor(device: Any) -> str:
         return ""
 
 
-def _is_unknowing(device: Any) -> bool:
-    """Whether a device is one of that version which has no name for its processor."""
+def choose_method(device: Any) -> None:
+    """Let that version make loops of all blocks: it copies the body for each thread of a small one,
+    and ends the process ("could not find a dominating alternative variable") where a barrier stands
+    in a branch. It looks at the variable whenever it compiles a kernel."""
+    if _is_version(device):
+        os.environ.setdefault("POCL_WORK_GROUP_METHOD", "loopvec")
+
+
+def _is_version(device: Any) -> bool:
     return (
         device.platform.name == "Portable Computing Language"
         and device.platform.version.startswith(_VERSION)
         and device.driver_version.startswith(_DRIVER)
-        and device.version.endswith(_HARDWARE)
     )
+
+
+def _is_unknowing(device: Any) -> bool:
+    """Whether a device is one of that version which has no name for its processor."""
+    return _is_version(device) and device.version.endswith(_HARDWARE)
 
 
 def processor_level(flags: set[str]) -> str:
