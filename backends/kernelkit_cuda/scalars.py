@@ -1,6 +1,7 @@
 """Scalars in CUDA C: the spellings that `kernelkit.emit.cstyle` needs.
 
-Holds: no header is needed. Accuracy is that of CUDA's functions with their default options.
+Holds: no header is needed. Accuracy is that of CUDA's functions with their default options. HIP
+takes the same text.
 """
 
 from __future__ import annotations
@@ -38,6 +39,28 @@ _MATH: Final = {
     "truediv": ("({0} / {1})", "({0} / {1})"),
 }
 
+
+def _narrowed(instruction: str, register: str) -> str:
+    """The body of a function of x that rounds to float16; HIP has the type without a header."""
+    return f"""
+#ifdef __HIP__
+return __builtin_bit_cast(u16, (_Float16)x);
+#else
+u16 bits;
+asm("{instruction} %0, %1;" : "=h"(bits) : "{register}"(x));
+return bits;
+#endif"""
+
+
+_WIDENED: Final = """
+#ifdef __HIP__
+return (f32)__builtin_bit_cast(_Float16, x);
+#else
+f32 value;
+asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(x));
+return value;
+#endif"""
+
 SPELLING: Final = ScalarSpelling(
     function="static __device__ __forceinline__",
     integers=_INTEGERS,
@@ -74,9 +97,9 @@ SPELLING: Final = ScalarSpelling(
         for kind, target in (("i32", "int"), ("u32", "uint"), ("i64", "ll"), ("u64", "ull"))
     },
     halves={
-        "u16_f32": 'u16 bits;\nasm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));\nreturn bits;',
-        "u16_f64": 'u16 bits;\nasm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(x));\nreturn bits;',
-        "f32_u16": 'f32 value;\nasm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(x));\nreturn value;',
+        "u16_f32": _narrowed("cvt.rn.f16.f32", "f"),
+        "u16_f64": _narrowed("cvt.rn.f16.f64", "d"),
+        "f32_u16": _WIDENED,
     },
     infinity="__uint_as_float(0x7f800000u)",
     nan="__uint_as_float(0x7fc00000u)",

@@ -72,7 +72,9 @@ class Code:
         lines = [f"{self.spelling.function} {result} {full}({parameters}) {{"]
         if exact and self.spelling.exact:
             lines.append(self.spelling.exact)
-        lines += [f"    {line}" for line in body.strip("\n").splitlines()]
+        lines += [
+            line if line[:1] == "#" else f"    {line}" for line in body.strip("\n").splitlines()
+        ]
         return self.library.define(full, "\n".join([*lines, "}"]))
 
     def call(
