@@ -180,19 +180,20 @@ class Checks:
         ]
 
     # ------------------------------------------------------------ lanes of a warp
-    def lane_named(self, stmt: ir.Warp, mask: str) -> list[str]:
-        """Each lane is in its own mask."""
+    def lane_named(self, stmt: ir.Warp, mask: str, live: str = "") -> list[str]:
+        """Each lane is in its own mask, but for those that have returned and go on: `live` names
+        what is false in them."""
         site = self._site({"kind": "unnamed lane", "op": stmt.op}, stmt.span)
         inner = [
             f"const u32 kk_named = {mask};",
-            "if (!(kk_named >> kk_lane & 1u)) {",
+            f"if ({live and f'{live} && '}!(kk_named >> kk_lane & 1u)) {{",
             *_indented(self._fault(site, ["(u64)kk_named"])),
             "}",
         ]
         return ["{", *_indented(inner), "}"]
 
     def lane_active(
-        self, stmt: ir.Warp, mask: str, operand: str, present: str, threads: int
+        self, stmt: ir.Warp, mask: str, operand: str, present: str, threads: int, live: str = ""
     ) -> list[str]:
         """A shuffle names a lane of this block's `threads` that has not returned, or none at all.
         `present` are the lanes of the mask that come along, and waits for them. A lane that has left
@@ -204,7 +205,7 @@ class Checks:
             f"const bool kk_earlier = {self._failed()}(kk_record, kk_block);",
             f"kk_come = {present};",
             "const u32 kk_gone = kk_earlier ? 0u : kk_named & ~kk_come;",
-            f"if (kk_from < 32u && ((kk_thread & ~31u) + kk_from >= {threads}u",
+            f"if ({live and f'{live} && '}kk_from < 32u && ((kk_thread & ~31u) + kk_from >= {threads}u",
             "        || (kk_gone >> kk_from & 1u))) {",
             *_indented(self._fault(site, ["(u64)kk_from"])),
             "}",

@@ -185,11 +185,12 @@ class Statements:
         dtype = stmt.operands[0].type if stmt.operands else BOOL
         results = [unit.names.of(var) for var in stmt.results]
         if unit.debug and mask is not None:
-            self._lines(unit.checks.lane_named(stmt, mask))
+            self._lines(unit.checks.lane_named(stmt, mask, unit.live))
             self._leave(certain=True)
             if stmt.op.startswith("shfl"):
                 there = unit.warps.present(mask)
-                self._lines(unit.checks.lane_active(stmt, mask, operands[1], there, unit.threads))
+                found = (mask, operands[1], there, unit.threads)
+                self._lines(unit.checks.lane_active(stmt, *found, unit.live))
                 self._leave(certain=True)
         self._lines(unit.warps.lines(stmt.op, dtype, mask, operands, results, unit.complete))
         self._assigned(*stmt.results)

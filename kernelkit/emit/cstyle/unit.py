@@ -90,10 +90,14 @@ class Unit:
     @property
     def complete(self) -> bool:
         """Whether every lane of every warp is there, as long as the kernel runs."""
-        statements = list(ir.walk(self.kernel.body))
-        returns = any(isinstance(stmt, ir.Return) for stmt in statements)
-        dead = any(var.name == LIVE for stmt in statements for var in ir.targets(stmt))
-        return self.threads % 32 == 0 and not (returns or dead or self.debug)
+        returns = any(isinstance(stmt, ir.Return) for stmt in ir.walk(self.kernel.body))
+        return self.threads % 32 == 0 and not (returns or self.live or self.debug)
+
+    @property
+    def live(self) -> str:
+        """Where threads that have returned go on: the name that says whether this one has not."""
+        targets = (var for stmt in ir.walk(self.kernel.body) for var in ir.targets(stmt))
+        return next((self.names.of(var) for var in targets if var.name == LIVE), "")
 
     @property
     def threads(self) -> int:

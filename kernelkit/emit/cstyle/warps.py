@@ -116,7 +116,8 @@ class Warps:
 
     # ------------------------------------------------------------ warps
     def present(self, mask: str) -> str:
-        """The lanes of a mask that come along, as a u32."""
+        """The lanes of a mask that come along, as a u32; those that do wait for one another."""
+        self._used = True
         return self._written([self.table.ballot.format(mask=f"({mask})", p="true")])[0]
 
     def lines(
@@ -147,11 +148,6 @@ class Warps:
         text = "\n".join(inner)
         kept = [line for n, line in enumerate(inner) if n != 0 or text.count("kk_mask") > 1]
         return self._written(["{", *(f"    {line}" for line in kept), "}"])
-
-    def present(self, mask: str) -> str:
-        """The lanes of a mask that come along, as u32; those that do wait for one another."""
-        self._used = True
-        return self._written([self.table.ballot.format(mask=mask, p="true")])[0]
 
     def _written(self, lines: list[str]) -> list[str]:
         """The same lines; what they call is in the library then."""

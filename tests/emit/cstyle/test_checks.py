@@ -288,8 +288,8 @@ MASK = ir.Constant(SPAN, UINT32, 0xFFFFFFFF)
 @each_device
 def test_a_lane_that_its_mask_does_not_name(device: Any) -> None:
     stmt = ir.Warp(SPAN, "ballot", MASK, (read("b", BOOL),), (ir.Var("r", UINT32),))
-    made = Made(opencl(), lambda c, w: c.lane_named(stmt, "(u32)x"), threads=40)
-    made.run(device, [1 << n % 32 for n in range(40)])
+    made = Made(opencl(), lambda c, w: c.lane_named(stmt, "(u32)x", live="(x >= 0)"), threads=40)
+    made.run(device, [1 << n % 32 if n % 3 else -(1 << 40) for n in range(40)])
     with pytest.raises(
         errors.DivergenceError, match="lane 1 calls ballot_sync with the mask 0x0"
     ) as e:
@@ -305,9 +305,10 @@ def test_a_shuffle_from_a_lane_that_is_not_there(device: Any, op: str) -> None:
     def body(checks: Checks, warps: Warps) -> list[str]:
         mask = "(x < 0 ? 0u : 0xffffffffu)"  # those that have returned
         present = warps.present(mask)
-        lines = checks.lane_active(stmt, mask, "(i32)x", present, threads=40)
-        # They do not come here.
-        return [line.replace("if (kk_from", "if (x >= 0 && kk_from") for line in lines]
+        return [
+            "const bool live = x >= 0;",
+            *checks.lane_active(stmt, mask, "(i32)x", present, threads=40, live="live"),
+        ]
 
     made = Made(opencl(), body, threads=40)
     given = np.zeros(40, np.int64)
