@@ -33,7 +33,7 @@ class Warm:
         self,
         asked: Place | None,
         specialisation: Specialisation,
-        pattern: Sequence[tuple[type, Any, int]],
+        pattern: Sequence[tuple[Any, Any, int]],
         plain: Callable[[Any], Any],
         variant: int,
         config: LaunchConfig,
@@ -51,7 +51,6 @@ class Warm:
             return None
         plain = self._plain
         told: list[Any] = []
-        value: Any
         for value, (kind, dtype, ndim) in zip(values, self._pattern, strict=True):
             if type(value) is not kind:
                 return None
@@ -88,7 +87,7 @@ def warm(
     plain = getattr(place.memory, "plain", None)
     if plain is None or len(leaves) != len(values):
         return None
-    pattern: list[tuple[type, Any, int]] = []
+    pattern: list[tuple[Any, Any, int]] = []
     for leaf, value in zip(leaves, values, strict=True):
         if type(leaf) is not ForeignArray:
             pattern.append((type(value), None, 0))
