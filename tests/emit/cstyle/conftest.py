@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -52,6 +56,12 @@ def text_of() -> Callable[..., str]:
 
 
 @pytest.fixture
+def host_results(tmp_path: Path) -> Callable[..., list[Array]]:
+    """host_results(inputs, tried)"""
+    return lambda inputs, tried: on_host(tmp_path, inputs, tried)
+
+
+@pytest.fixture
 def results() -> Callable[..., list[Array]]:
     return computed
 
@@ -89,18 +99,63 @@ def computed(
 ) -> list[Array]:
     """What the expressions give for each element, on a device of OpenCL."""
     text = written("opencl", {n: t for n, (t, _) in inputs.items()}, tried, reproducible)
-    count = len(next(iter(inputs.values()))[1])
-    sizes = [-(-count * t.numpy.itemsize // 64) * 64 for _, t in tried]
-    ends = np.cumsum([0, *sizes])
-    out = np.zeros(ends[-1], np.uint8)
-    arrays = [array.view(np.uint8) if t.kind == "b" else array for t, array in inputs.values()]
+    count, arrays = _arrays(inputs, tried)
     if options is None:
         options = division(device)
-    run(device, text, [ends[:-1].astype(np.int64), out, *arrays], count, None, options)
+    run(device, text, arrays, count, None, options)
+    return _parts(count, tried, *arrays[:2])
+
+
+def _arrays(
+    inputs: dict[str, tuple[DType, Array]], tried: Sequence[Tried]
+) -> tuple[int, list[Array]]:
+    """(the number of elements, the kernel's arguments)."""
+    count = len(next(iter(inputs.values()))[1])
+    ends = np.cumsum([0] + [-(-count * t.numpy.itemsize // 64) * 64 for _, t in tried])
+    given = [array.view(np.uint8) if t.kind == "b" else array for t, array in inputs.values()]
+    return count, [ends[:-1].astype(np.int64), np.zeros(ends[-1], np.uint8), *given]
+
+
+def _parts(count: int, tried: Sequence[Tried], offsets: Array, out: Array) -> list[Array]:
     return [
         out[start : start + count * t.numpy.itemsize].view(t.numpy)
-        for start, (_, t) in zip(ends, tried, strict=False)
+        for start, (_, t) in zip(offsets, tried, strict=True)
     ]
+
+
+def on_host(
+    folder: Path, inputs: dict[str, tuple[DType, Array]], tried: Sequence[Tried]
+) -> list[Array]:
+    """What the expressions give in CUDA C, compiled by g++ for this processor."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("there is no g++ to compile CUDA C for the host")
+    text = written("cuda", {n: t for n, (t, _) in inputs.items()}, tried)
+    count, arrays = _arrays(inputs, tried)
+    head = (Path(__file__).parent / "cuda_on_host.h").read_text()
+    given = ", ".join(f"(decltype(pointer_{n}))arrays[{n}]" for n in range(len(arrays)))
+    start = text.rindex("void k(") + len("void k(")
+    parameters = text[start : text.index(")", start)].split(", ")
+    declared = "".join(
+        f"static {p.rsplit(' ', 1)[0]} pointer_{n};\n" for n, p in enumerate(parameters)
+    )
+    tail = f"""{declared}
+extern "C" void run(long long count, void** arrays) {{
+    for (blockIdx.x = 0; blockIdx.x < count; blockIdx.x++) k({given});
+}}
+"""
+    source, library = folder / "k.cpp", folder / "k.so"
+    source.write_text(head + text + tail)
+    flags = "-w -O1 -std=c++17 -ffp-contract=off -fno-builtin -shared -fPIC".split()
+    done = subprocess.run(
+        [compiler, *flags, "-o", library, source], capture_output=True, text=True, check=False
+    )
+    if "_Float16" in done.stderr:
+        pytest.skip("this g++ does not know float16")
+    assert not done.returncode, done.stderr[:2000]
+    pointers = (ctypes.c_void_p * len(arrays))(*(each.ctypes.data for each in arrays))
+    ctypes.CDLL(str(library)).run(ctypes.c_longlong(count), pointers)
+    return _parts(count, tried, *arrays[:2])
 
 
 def division(device: Any) -> Sequence[str]:

@@ -106,7 +106,18 @@ def expected(dtype: DType) -> list[Array]:
 @each_device
 @in_types
 def test_the_table(device: Any, dtype: DType, results: Callable[..., list[Array]]) -> None:
-    found = results(device, inputs(dtype), tried(dtype))
+    compare(dtype, results(device, inputs(dtype), tried(dtype)))
+
+
+@pytest.mark.parametrize("dtype", [INT32, UINT8, INT64, FLOAT16, FLOAT32, COMPLEX64], ids=str)
+def test_the_table_of_cuda_on_this_processor(
+    dtype: DType, host_results: Callable[..., list[Array]]
+) -> None:
+    """Its text, if not its functions: those are the host's."""
+    compare(dtype, host_results(inputs(dtype), tried(dtype)))
+
+
+def compare(dtype: DType, found: list[Array]) -> None:
     labels = [f"{op}({dtype})" for op, _, _ in cases(dtype)]
     labels += [f"{dtype} to {t}" for t in casts(dtype)]
     for label, actual, wanted in zip(labels, found, expected(dtype), strict=True):
