@@ -34,7 +34,20 @@ NATIVE: Final = frozenset(
     | {(op, dtype) for op in ("inc", "dec") for dtype in ("uint32", "uint64")}
     | {(op, dtype) for op in ("add", "sub") for dtype in ("float32", "float64")}
 )
-_NAMES: Final = {"and": "and_", "or": "or_"}
+#: As functions of numba.cuda, which must stand in them by their full names.
+_NATIVES: Final[dict[str, Callable[[Any], Function]]] = {
+    "add": lambda cuda: lambda array, place, value: cuda.atomic.add(array, place, value),
+    "sub": lambda cuda: lambda array, place, value: cuda.atomic.sub(array, place, value),
+    "min": lambda cuda: lambda array, place, value: cuda.atomic.min(array, place, value),
+    "max": lambda cuda: lambda array, place, value: cuda.atomic.max(array, place, value),
+    "and": lambda cuda: lambda array, place, value: cuda.atomic.and_(array, place, value),
+    "or": lambda cuda: lambda array, place, value: cuda.atomic.or_(array, place, value),
+    "xor": lambda cuda: lambda array, place, value: cuda.atomic.xor(array, place, value),
+    "inc": lambda cuda: lambda array, place, value: cuda.atomic.inc(array, place, value),
+    "dec": lambda cuda: lambda array, place, value: cuda.atomic.dec(array, place, value),
+    "exch": lambda cuda: lambda array, place, value: cuda.atomic.exch(array, place, value),
+    "cas": lambda cuda: lambda array, place, old, new: cuda.atomic.cas(array, place, old, new),
+}
 
 
 def _inc(zero: Any, one: Any, kind: Any) -> Function:
@@ -63,11 +76,12 @@ def atomic(words: Words, op: str, dtype: DType) -> Function:
     return words.jit(atomic)
 
 
-def native(words: Words, op: str, dtype: DType) -> Function:
-    """numba.cuda's own."""
-    operation = getattr(words.cuda.atomic, _NAMES.get(op, op))
+def native(words: Words, op: str, rank: int) -> Function:
+    """numba.cuda's own, which takes the index of one axis as a number; `rank` is not 0."""
+    operation = _NATIVES[op](words.cuda)
+    if rank > 1:
+        return words.jit(operation)
+    inner = words.jit(operation)
     if op == "cas":
-        return words.jit(
-            lambda array, place, wanted, new: operation(array, place, wanted, new)
-        )
-    return words.jit(lambda array, place, value: operation(array, place, value))
+        return words.jit(lambda array, place, old, new: inner(array, place[0], old, new))
+    return words.jit(lambda array, place, value: inner(array, place[0], value))

@@ -11,6 +11,8 @@ from kernelkit.backend import Capabilities, Device, Target
 
 #: The name of the target that is Numba's simulator.
 SIMULATOR: Final = "numba-simulator"
+#: Warp operations with masks, and what kernels may rely on, begin here.
+OLDEST: Final = (7, 0)
 
 
 def gpu(major: int, minor: int, capabilities: Capabilities | None = None) -> Target:

@@ -44,7 +44,7 @@ NUMBA: Final = PythonDialect(
     load="{array}[{index}]",
     view="{array}[{index}]",
     store="{array}[{index}] = {value}",
-    atomic="_k_atomic_{op}_{dtype}({array}, {place}, {operands})",
+    atomic="_k_atomic{rank}_{op}_{dtype}({array}, {place}, {operands})",
     update=None,
     allocate={
         AddressSpace.SHARED: f"cuda.shared{_ARRAY}",

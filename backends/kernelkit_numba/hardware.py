@@ -10,9 +10,12 @@ from typing import Any, Final
 from llvmlite import ir
 from numba import cuda
 from numba.cuda import cgutils, libdevice, types
+from numba.cuda.compiler import compile_cuda
+from numba.cuda.dispatcher import CUDADispatcher
 from numba.cuda.extending import intrinsic
 
 from kernelkit_numba.atomics import NATIVE
+from kernelkit_numba.capabilities import OLDEST
 from kernelkit_numba.library import Library
 from kernelkit_numba.words import Function, Words
 
@@ -50,8 +53,26 @@ def swap(typing: Any, array: Any, place: Any, wanted: Any, new: Any) -> Any:
     return signature, generate
 
 
+class DeviceFunction(CUDADispatcher):  # type: ignore[misc]
+    """A device function that is compiled without asking which device there is, as nothing of its
+    code depends on it: what `cuda.jit(device=True, forceinline=True)` makes wants a device."""
+
+    def compile_device(self, args: Any, return_type: Any = None) -> Any:
+        found = self.overloads.get(args)
+        if found is None:
+            found = self.overloads[args] = compile_cuda(
+                self.py_func, return_type, args, forceinline=True, cc=OLDEST,
+                nvvm_options={"opt": 3, "fastmath": False},
+            )  # fmt: skip
+            found.target_context.insert_user_function(
+                found.entry_point, found.fndesc, [found.library]
+            )
+        return found
+
+
 def _jit(function: Function) -> Function:
-    compiled: Function = cuda.jit(device=True, forceinline=True)(function)
+    options = {"device": True, "forceinline": True, "debug": False, "opt": True}
+    compiled: Function = DeviceFunction(function, targetoptions=options)
     return compiled
 
 

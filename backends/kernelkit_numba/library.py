@@ -43,7 +43,7 @@ _ALONE: Final[dict[str, Callable[[Words], Function]]] = {
     "nextafter_float16": floats.nextafter_float16,
     "selp": integers.selp,
 }
-_NAME: Final = re.compile(r"_k_((?:atomic|warp|saturate)_)?(\w*?)_?([a-z]+\d+|bool|)$")
+_NAME: Final = re.compile(r"_k_((?:atomic\d+|warp|saturate)_)?(\w*?)_?([a-z]+\d+|bool|)$")
 #: What a text may call.
 CALLED: Final = re.compile(r"\b_k_\w+(?=\()")
 
@@ -69,9 +69,11 @@ class Library:
         if parts is None:
             raise KeyError(name)
         family, op, dtype = parts[1] or "", parts[2], DTYPES.get(parts[3], DTYPES["bool"])
-        if family == "atomic_":
-            native = (op, dtype.name) in self._atomics
-            return (atomics.native if native else atomics.atomic)(self._words, op, dtype)
+        if family.startswith("atomic"):
+            rank = int(family[6:-1])
+            if rank and (op, dtype.name) in self._atomics:
+                return atomics.native(self._words, op, rank)
+            return atomics.atomic(self._words, op, dtype)
         if family == "warp_":
             return warps.warp(self._words, op, dtype)
         if family == "saturate_":

@@ -62,15 +62,13 @@ def _shuffle(words: Words, op: str, dtype: DType) -> Function:
     cuda, source = words.cuda, words.jit(_SOURCES[op])
     bits, back = _bits(words, dtype), _value(words, dtype)
     none, first, beyond, one = np.int64(0), np.int32(0), np.int64(32), np.int64(1)
-    ballot, shfl = cuda.ballot_sync, cuda.shfl_sync
-    lane_of = words.jit(lambda: np.int32(cuda.laneid))
 
     def shuffle(mask: Any, value: Any, operand: Any) -> Any:
-        wanted = source(lane_of(), operand)
-        there = np.int64(np.uint32(ballot(np.int32(mask), True)))
+        wanted = source(np.int32(cuda.laneid), operand)
+        there = np.int64(np.uint32(cuda.ballot_sync(np.int32(mask), True)))
         inside = wanted >= none and wanted < beyond
         lane = np.int32(wanted) if inside else first
-        given = back(shfl(np.int32(mask), bits(value), lane))
+        given = back(cuda.shfl_sync(np.int32(mask), bits(value), lane))
         if inside and ((there >> np.int64(lane)) & one) != none:
             return given
         return value
@@ -80,59 +78,62 @@ def _shuffle(words: Words, op: str, dtype: DType) -> Function:
 
 # ---------------------------------------------------------------- votes
 def _sync(words: Words, dtype: DType) -> Function:
-    sync = words.cuda.syncwarp
-    return words.jit(lambda mask: sync(np.int32(mask)))
+    cuda = words.cuda
+    return words.jit(lambda mask: cuda.syncwarp(np.int32(mask)))
 
 
-def _vote(name: str) -> Callable[[Words, DType], Function]:
-    def make(words: Words, dtype: DType) -> Function:
-        vote = getattr(words.cuda, name)
-        return words.jit(lambda mask, p: vote(np.int32(mask), p) != False)  # noqa: E712
+def _all(words: Words, dtype: DType) -> Function:
+    cuda = words.cuda
+    return words.jit(lambda mask, p: cuda.all_sync(np.int32(mask), p))
 
-    return make
+
+def _any(words: Words, dtype: DType) -> Function:
+    cuda = words.cuda
+    return words.jit(lambda mask, p: cuda.any_sync(np.int32(mask), p))
 
 
 def _same(words: Words, dtype: DType) -> Function:
-    every, some = words.cuda.all_sync, words.cuda.any_sync
+    every, some = _all(words, dtype), _any(words, dtype)
 
     def same(mask: Any, p: Any) -> Any:
-        yes = every(np.int32(mask), p) != False  # noqa: E712
-        no = some(np.int32(mask), p) == False  # noqa: E712
-        return yes or no
+        yes, some_do = every(mask, p), some(mask, p)
+        return yes or not some_do
 
     return words.jit(same)
 
 
 def _ballot(words: Words, dtype: DType) -> Function:
-    ballot = words.cuda.ballot_sync
-    return words.jit(lambda mask, p: np.uint32(ballot(np.int32(mask), p)))
+    cuda = words.cuda
+    return words.jit(lambda mask, p: np.uint32(cuda.ballot_sync(np.int32(mask), p)))
 
 
 def _active(words: Words, dtype: DType) -> Function:
-    active = words.cuda.activemask
-    return words.jit(lambda mask: np.uint32(active()))
+    cuda = words.cuda
+    return words.jit(lambda mask: np.uint32(cuda.activemask()))
 
 
 # ---------------------------------------------------------------- matches
 def _match_any(words: Words, dtype: DType) -> Function:
-    match, bits = words.cuda.match_any_sync, _bits(words, dtype)
-    return words.jit(lambda mask, value: np.uint32(match(np.int32(mask), bits(value))))
+    cuda, bits = words.cuda, _bits(words, dtype)
+    return words.jit(
+        lambda mask, value: np.uint32(cuda.match_any_sync(np.int32(mask), bits(value)))
+    )
 
 
 def _match_all(words: Words, dtype: DType) -> Function:
-    match, bits = words.cuda.match_all_sync, _bits(words, dtype)
+    cuda, bits = words.cuda, _bits(words, dtype)
 
     def match_all(mask: Any, value: Any) -> Any:
-        lanes, same = match(np.int32(mask), bits(value))
-        return np.uint32(lanes), same != False  # noqa: E712
+        lanes, same = cuda.match_all_sync(np.int32(mask), bits(value))
+        return np.uint32(lanes), same
 
     return words.jit(match_all)
 
 
 _OPERATIONS: Final[dict[str, Callable[[Words, DType], Function]]] = {
     "sync": _sync,
-    "all": _vote("all_sync"),
-    "any": _vote("any_sync"),
+    "all": _all,
+    "any": _any,
     "eq": _same,
     "ballot": _ballot,
     "match_any": _match_any,
