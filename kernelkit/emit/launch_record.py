@@ -17,11 +17,10 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from kernelkit.backend import LaunchConfig
 from kernelkit.emit.fault_report import Recorded, as_exception, coordinates
 from kernelkit.emit.payload import text_from, words_in
 
@@ -42,6 +41,13 @@ SLOT: Final = SLOT_PAYLOAD + PAYLOAD_WORDS
 
 #: Room for what a kernel prints in one launch: 1 MiB.
 PRINT_WORDS: Final = 1 << 17
+
+
+class Launch(Protocol):
+    """What a configuration of a launch says here."""
+
+    @property
+    def grid(self) -> tuple[int, int, int]: ...
 
 
 def new_record(metadata: Mapping[str, Any], capacity_words: int = PRINT_WORDS) -> np.ndarray:
@@ -68,7 +74,7 @@ def words_used(header: Sequence[int]) -> int:
 def report(
     metadata: Mapping[str, Any],
     words: Sequence[int] | np.ndarray,
-    config: LaunchConfig,
+    config: Launch,
     write: Callable[[str], object] | None = None,
 ) -> None:
     """Print what a launch printed, in the order in which it came, then raise what went wrong in it.
@@ -108,7 +114,7 @@ def _lost(count: int, capacity: int) -> str:
     )
 
 
-def _raise_first(metadata: Mapping[str, Any], words: Sequence[int], config: LaunchConfig) -> None:
+def _raise_first(metadata: Mapping[str, Any], words: Sequence[int], config: Launch) -> None:
     """Of the threads at fault in a block the first is named, as the reference does."""
     slots = range(HEADER, words[PRINTED], SLOT)
     thread, start = next((n, at) for n, at in enumerate(slots) if words[at + SLOT_SITE])

@@ -154,7 +154,7 @@ class Warps:
         self._text += "\n".join(lines)
         wanted: list[str] = []
         text = self._text
-        for name, body in reversed(self.table.functions.items()):
+        for name, body in reversed(tuple(self.table.functions.items())):
             if _names(name, text):
                 wanted.append(name)
                 text += body
