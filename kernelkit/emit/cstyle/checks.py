@@ -77,7 +77,7 @@ class Checks:
     ) -> None:
         self._scalars, self._library, self._dialect = scalars, library, dialect
         self._wraps = kernel.options.wraparound
-        self._debug = kernel.options.debug
+        self._debug = kernel.options.debug and dialect.atomics is not None
         self.sites: list[dict[str, Any]] = []
 
     # ------------------------------------------------------------ one thread, in expressions

@@ -23,6 +23,7 @@ class CDialect:
 
     name: str
     scalars: ScalarSpelling
+    #: Without atomics debug kernels are printed without checks.
     atomics: AtomicTable | None
     warps: WarpTable | None
     #: The head of the kernel. Fields: name, parameters, threads (in a block), x, y, z (of a block),

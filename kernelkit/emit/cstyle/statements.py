@@ -69,7 +69,8 @@ class Statements:
                     self._leave(certain=True)
                 self._assigned(*ir.targets(stmt))
             case ir.Fence():
-                self._lines(unit.warps.fence(stmt.scope))
+                if unit.dialect.warps is not None:  # else threads run one after the other
+                    self._lines(unit.warps.fence(stmt.scope))
             case ir.Allocate():
                 self._accesses.allocate(stmt)
             case ir.If():

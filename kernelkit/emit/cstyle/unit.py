@@ -30,7 +30,8 @@ class Unit:
         kernel = analysis.kernel
         self.analysis, self.kernel, self.dialect = analysis, kernel, dialect
         self.block = analysis.shape.block
-        self.debug = kernel.options.debug
+        #: Checks need atomics to report what they find.
+        self.debug = kernel.options.debug and dialect.atomics is not None
         #: The type of extents, strides and offsets of elements.
         self.index = "i32" if kernel.options.small else "i64"
         self.library = Library()
