@@ -156,12 +156,23 @@ def _add_inspect(commands: Any) -> None:
         help="blocks of the grid (default: 1)",
     )  # fmt: skip
     parser.add_argument("--backend", metavar="NAME", help="the back end (default: NumPy's)")
-    parser.add_argument(
+    views = parser.add_mutually_exclusive_group()
+    views.add_argument(
         "--what",
         default="ir",
         metavar="VIEW",
         help="ir (default), source, or what the back end adds",
     )
+    views.add_argument(
+        "--resources", action="store_true",
+        help="the registers, spills, stack and shared memory that the kernel takes of a GPU "
+        "(--backend: cuda by default); no GPU is needed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--arch", metavar="NAME",
+        help="compile for this architecture (--backend: cuda by default), such as sm_90, whatever "
+        "is at hand",
+    )  # fmt: skip
     parser.set_defaults(command=_inspect)
 
 
@@ -362,12 +373,15 @@ def _inspect(options: argparse.Namespace) -> int:
     try:
         kernel = inspection.find_kernel(options.kernel)
         arguments = [inspection.sample_argument(text) for text in options.arguments]
+        backend = options.backend
+        if options.resources or options.arch is not None:
+            backend = inspection.compiling_place(backend, options.arch or "")
         text = kernel.inspect(
             *arguments,
             grid=options.grid,
             block=options.block,
-            backend=options.backend,
-            what=options.what,
+            backend=backend,
+            what="resources" if options.resources else options.what,
         )
     except (inspection.InspectionError, kk.KernelError) as error:
         raise Failure(str(error)) from None

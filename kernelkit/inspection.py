@@ -1,4 +1,5 @@
-"""Finds a kernel in a file and makes arguments of the types that a command line names.
+"""Finds a kernel in a file, makes arguments of the types that a command line names, and a place to
+compile them for.
 
 In: `FILE.py:KERNEL`, and texts such as `float32[:,:]`, `int64`, `0.5`. Out: the kernel, and
 arguments small enough for any machine whose types are those.
@@ -19,7 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from kernelkit import registry
+from kernelkit.errors import BackendError
 from kernelkit.ir.types import DTYPES, from_numpy
+from kernelkit.registry import Place
 from kernelkit.runtime.kernel import Kernel
 
 _TYPE = re.compile(r"(?P<dtype>[A-Za-z_]\w*)\s*(\[(?P<axes>[^\[\]]*)\])?")
@@ -83,6 +87,23 @@ def _import_file(path: Path) -> ModuleType:
     finally:
         sys.path[:] = kept
     return module
+
+
+# ---------------------------------------------------------------- where it is compiled for
+#: Whose kernels have registers and spills to look at.
+COMPILER = "cuda"
+
+
+def compiling_place(backend: str | None, arch: str) -> Place:
+    """Where a kernel is compiled for: an architecture; for "", a device of the back end or, where
+    there is none, what the back end thinks best."""
+    name = backend or COMPILER
+    if not arch:
+        try:
+            return registry.place(name)
+        except BackendError:
+            pass
+    return registry.offline(name, arch)
 
 
 # ---------------------------------------------------------------- arguments

@@ -88,6 +88,19 @@ class _Entry:
                     self._opened = self._open()
         return self._opened
 
+    def load(self) -> Backend:
+        """The back end itself, whether it has devices or not; a BackendError if it cannot be had."""
+        try:
+            backend = self._load()
+        except Exception as error:
+            raise BackendError(
+                f"back end {self.name!r} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+        wrong = _misfit(self.name, backend)
+        if wrong:
+            raise BackendError(f"back end {self.name!r}: {wrong}")
+        return backend  # type: ignore[return-value]
+
     def _open(self) -> tuple[tuple[Place, ...], str]:
         try:
             backend = self._load()
@@ -261,6 +274,23 @@ def place(name: str) -> Place:
         there = "only device 0" if len(places) == 1 else f"devices 0 to {len(places) - 1}"
         raise BackendError(f"there is no device {name!r}; back end {backend!r} has {there} here")
     return places[index]
+
+
+def offline(name: str, arch: str) -> Place:
+    """A place to compile for, where no such device is at hand; nothing can be launched there.
+
+    `arch` is in the back end's words, "" for what it thinks best."""
+    from kernelkit.backend import Device, HostMemory
+
+    backend, _ = check_name(name)
+    entry = _entry(backend)
+    assert entry is not None  # as check_name found
+    found = entry.load()
+    make = getattr(found, "offline", None)
+    if make is None:
+        raise BackendError(f"back end {backend!r} compiles only for devices that are at hand")
+    target = make(arch)
+    return Place(found, Device(backend, 0, target.name, target), HostMemory(), False)
 
 
 def host_place() -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -340,6 +341,51 @@ def test_inspecting_a_file_does_not_hide_a_module(run, tmp_path):
     status, _, err = run("inspect", "json.py:saxpy", "1.5", "float32[:]", "float32[:]")
     assert (status, err) == (0, "")
     assert sys.modules["json"] is json
+
+
+SAXPY = (f"{HELLO}:saxpy", "float32", "float32[:]", "float32[:]")
+
+
+@pytest.mark.parametrize("arch", ["sm_75", "sm_90"])
+def test_resources_of_a_kernel_without_a_gpu(run, arch):
+    status, out, err = run("inspect", "--resources", *SAXPY, "--arch", arch)
+    assert (status, err) == (0, "")
+    assert re.fullmatch(
+        rf"k_saxpy on {arch}: \d+ registers; 0 bytes of spill stores, 0 bytes of spill loads; "
+        r"0 bytes of stack; 0 bytes of static shared memory\n",
+        out,
+    )
+
+
+def test_resources_name_an_architecture_by_themselves(run):
+    status, out, _ = run("inspect", "--resources", *SAXPY)
+    assert status == 0
+    assert re.match(r"k_saxpy on sm_\d+: \d+ registers", out)
+
+
+def test_source_for_an_architecture(run):
+    status, out, err = run("inspect", *SAXPY, "--arch", "sm_80", "--what", "source")
+    assert (status, err) == (0, "")
+    assert "__global__" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resources", "--backend", "cpu"], "cpu:0; not 'resources'"),
+        (
+            ["--arch", "sm_90", "--backend", "cpu"],
+            "'cpu' compiles only for devices that are at hand",
+        ),
+        (["--arch", "gold"], "'gold' is no architecture of NVIDIA; write it as sm_90"),
+        (["--resources", "--arch", "sm_35"], "sm_35 is too old for NVRTC"),
+        (["--resources", "--block", "2048"], "2048"),
+    ],
+)
+def test_what_cannot_be_compiled_for(run, arguments, message):
+    status, out, err = run("inspect", *SAXPY, *arguments)
+    assert (status, out) == (1, "")
+    assert message in err
 
 
 def test_the_drawing_does_not_take_the_place_of_the_image(run, tmp_path):

@@ -103,7 +103,7 @@ class Kernel(Generic[P]):
         *args: Any,
         grid: Any = 1,
         block: Any = 256,
-        backend: str | None = None,
+        backend: str | registry.Place | None = None,
         what: str = "ir",
     ) -> str:
         """What the kernel becomes for a launch with these arguments: "ir", its typed form,

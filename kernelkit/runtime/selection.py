@@ -55,10 +55,12 @@ class use:
         _used.set(_used.get()[:-1])
 
 
-def resolve(name: str | Device) -> Place:
+def resolve(name: str | Device | Place) -> Place:
     """The place of "cuda:1" or of a Device."""
     if isinstance(name, str):
         return registry.place(name)
+    if isinstance(name, Place):
+        return name
     backend, index = getattr(name, "backend", None), getattr(name, "index", None)
     if not isinstance(backend, str) or not isinstance(index, int):
         registry.check_name(name)
