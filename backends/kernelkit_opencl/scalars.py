@@ -119,4 +119,6 @@ SPELLING: Final = ScalarSpelling(
     nan="NAN",
     static_infinity="INFINITY",
     static_nan="NAN",
+    # Every compiler for OpenCL that we know is clang's, and this is the one way to tell it.
+    alias="__attribute__((may_alias))",
 )

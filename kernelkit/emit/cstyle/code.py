@@ -55,6 +55,9 @@ class ScalarSpelling:
     #: The same in initial values of arrays.
     static_infinity: str
     static_nan: str
+    #: Before the name of a type: what is of it may be in the place of anything else, as arrays of
+    #: different dtypes may overlap. Empty where the compiler takes that for granted.
+    alias: str = ""
 
 
 class Code:

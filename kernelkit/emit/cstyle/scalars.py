@@ -43,10 +43,12 @@ class Scalars:
         wide = self._wide or _WIDE.search(self.code.library.text()) is not None
         lines = [spelling.wide] if wide and spelling.wide else []
         lines += [spelling.exact] if self._reproducible and spelling.exact else []
-        lines += [f"typedef {theirs} {ours};" for ours, theirs in spelling.integers.items()]
         reals = {"f32": "float", "f64": "double"} if wide else {"f32": "float"}
-        lines += [f"typedef {theirs} {ours};" for ours, theirs in reals.items()]
-        lines += [f"typedef struct {{ {real} re, im; }} c{2 * int(real[1:])};" for real in reals]
+        names = {**spelling.integers, **reals}
+        for real in reals:
+            names[f"c{2 * int(real[1:])}"] = f"struct {{ {real} re, im; }}"
+        alias = f"{spelling.alias} " if spelling.alias else ""
+        lines += [f"typedef {theirs} {alias}{ours};" for ours, theirs in names.items()]
         return "\n".join(lines) + "\n"
 
     def register_type(self, dtype: DType) -> str:
