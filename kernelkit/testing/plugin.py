@@ -68,8 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kernelkit-backend",
         metavar="NAME",
         default=None,
-        help="the kernelkit back end that tests run on (default: $KERNELKIT_BACKEND, or the one "
-        "that runs NumPy arrays)",
+        help="the kernelkit back end, or device such as opencl:1, that tests run on (default: "
+        "$KERNELKIT_BACKEND, or the one that runs NumPy arrays)",
     )
     group.addoption(
         "--kernelkit-seed",
@@ -105,8 +105,9 @@ def _find(name: str | None) -> Device:
 
 @pytest.fixture(scope="session")
 def backend_name(pytestconfig: pytest.Config) -> str:
-    """The back end that tests run on."""
-    return _find(pytestconfig.getoption("kernelkit_backend")).backend
+    """The back end that tests run on, with the device's number if that is not 0."""
+    device = _find(pytestconfig.getoption("kernelkit_backend"))
+    return f"{device.backend}:{device.index}" if device.index else device.backend
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ class Limited(ReferenceBackend):
     name = "limited"
 
     def probe(self):
-        return (Device(self.name, 0, "a small device", Target("small", CAPABILITIES)),)
+        target = Target("small", CAPABILITIES)
+        return tuple(Device(self.name, i, "a small device", target) for i in range(2))
 
 registry.register(Limited())
 """
@@ -126,6 +127,20 @@ def test_skipping_by_capability(tmp_path: Path) -> None:
     assert "1 passed, 1 skipped" in text
     assert "a small device does not have warp operations, float64" in text
     assert "kernelkit: on a small device (back end limited)" not in text  # -q has no header
+
+
+def test_a_device_of_a_back_end_by_its_number(tmp_path: Path) -> None:
+    write(tmp_path, "conftest.py", LIMITED.replace("{capabilities}", SMALL))
+    write(
+        tmp_path,
+        "test_it.py",
+        """
+        def test_run(backend_device, backend_name):
+            assert (backend_name, backend_device.index) == ("limited:1", 1)
+        """,
+    )
+    code, text = run_pytest(tmp_path, "--kernelkit-backend=limited:1")
+    assert code == 0, text
 
 
 def test_the_header_names_the_device(tmp_path: Path) -> None:
