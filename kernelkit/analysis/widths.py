@@ -210,9 +210,10 @@ def _floordiv(a: Range, b: Range) -> Range | None:
 
 
 def _mod(a: Range, b: Range) -> Range | None:
-    if b[0] <= 0:
-        return None
-    return (a[0], a[1]) if a[0] >= 0 and a[1] < b[0] else (0, b[1] - 1)
+    """It has the sign of b and is nearer to 0; of b = 0 it is 0."""
+    if a[0] >= 0 and a[1] < b[0]:
+        return a
+    return min(0, b[0] + 1), max(0, b[1] - 1)
 
 
 def _and(a: Range, b: Range) -> Range | None:
