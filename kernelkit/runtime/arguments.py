@@ -118,13 +118,14 @@ class Reading:
         for leaf in self.foreign:
             try:
                 self.leaves[leaf] = settle(self.leaves[leaf], memory)
-            except KernelError:
-                raise
             except Exception as error:
-                native = self.leaves[leaf].native
+                kind = refusals.type_name(self.leaves[leaf].native)
+                why = (
+                    error if isinstance(error, KernelError) else f"{type(error).__name__}: {error}"
+                )
                 raise ArgumentError(
-                    f"{self.labels[leaf]!r} of {self.kernel} is a {refusals.type_name(native)}, "
-                    f"and its array cannot be had: {type(error).__name__}: {error}"
+                    f"{self.labels[leaf]!r} of {self.kernel} is a {kind}, and its array cannot be "
+                    f"had: {why}"
                 ) from error
 
     def has_host_arrays(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -412,6 +413,32 @@ def test_a_large_grid_is_not_small(install: Callable[..., FakeDevices]) -> None:
 
 def long4(src, dst, factor, n):
     pass
+
+
+def scaled(src, dst, factor, n):
+    i = kk.grid(1)
+    if i < n:
+        dst[i] = src[i] * factor
+
+
+def test_every_variant_is_kept_on_disk(
+    install: Callable[..., FakeDevices], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KERNELKIT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(FakeDevices, "cached", True, raising=False)
+    gpu = install(narrow=True)
+    src, dst = pair()
+    arguments = [(src, dst, 2.0, n) for n in (8, -(1 << 40))]
+    arguments += [(src, src, 2.0, n) for n in (8, -(1 << 40))]
+    for each in arguments:
+        kk.kernel(scaled)[1, 8](*each)  # as in another process
+    assert variants(gpu) == [(True, True), (True, False), (False, True), (False, False)]
+    again = kk.kernel(scaled)
+    for each in arguments:
+        kk.kernel(scaled)[1, 8](*each)
+        again[1, 8](*each)
+    assert len(gpu.emitted) == 4
+    assert len(gpu.launches) == 12
 
 
 # ---------------------------------------------------------------- what a device cannot do
