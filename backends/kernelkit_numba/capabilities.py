@@ -17,7 +17,7 @@ OLDEST: Final = (7, 0)
 
 def gpu(major: int, minor: int, capabilities: Capabilities | None = None) -> Target:
     """The target of a GPU, `sm_80`."""
-    return Target(f"sm_{major}{minor}", capabilities or Capabilities(printing=False))
+    return Target(f"sm_{major}{minor}", capabilities or Capabilities())
 
 
 def architecture(target: Target) -> tuple[int, int]:
@@ -28,5 +28,5 @@ def architecture(target: Target) -> tuple[int, int]:
 
 def simulated(backend: str) -> Device:
     """The simulator, which has no operations of warps."""
-    able = Capabilities(printing=False, warp_operations=False)
+    able = Capabilities(warp_operations=False)
     return Device(backend, 0, "Numba's CUDA simulator", Target(SIMULATOR, able))

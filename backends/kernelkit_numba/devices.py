@@ -78,7 +78,6 @@ def _devices(backend: str) -> tuple[tuple[Device, ...], str]:
 
 def _able(device: Any) -> Capabilities:
     return Capabilities(
-        printing=False,
         threads_per_block=device.MAX_THREADS_PER_BLOCK,
         block=(device.MAX_BLOCK_DIM_X, device.MAX_BLOCK_DIM_Y, device.MAX_BLOCK_DIM_Z),
         grid=(device.MAX_GRID_DIM_X, device.MAX_GRID_DIM_Y, device.MAX_GRID_DIM_Z),

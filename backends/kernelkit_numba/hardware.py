@@ -35,9 +35,7 @@ def swap(typing: Any, array: Any, place: Any, wanted: Any, new: Any) -> Any:
             )
         ]
         array = context.make_array(kind)(context, builder, args[0])
-        pointer = cgutils.get_item_pointer(
-            context, builder, kind, array, indices, wraparound=True
-        )
+        pointer = cgutils.get_item_pointer(context, builder, kind, array, indices, wraparound=True)
         word = ir.IntType(kind.dtype.bitwidth)
         seen = builder.cmpxchg(
             builder.bitcast(pointer, word.as_pointer()),

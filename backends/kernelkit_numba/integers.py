@@ -109,7 +109,11 @@ def ffs(words: Words, dtype: DType) -> Function:
 
 def brev(words: Words, dtype: DType) -> Function:
     ending, wide, extra = _wide(dtype)
-    reverse, own, kind = getattr(words.libdevice, f"brev{ending}"), _unsigned(dtype), dtype.numpy.type
+    reverse, own, kind = (
+        getattr(words.libdevice, f"brev{ending}"),
+        _unsigned(dtype),
+        dtype.numpy.type,
+    )
     whole = DTYPES["uint64" if dtype.bits == 64 else "uint32"].numpy.type
     beyond = whole(extra)
     return words.jit(lambda x: kind(whole(reverse(wide(own(x)))) >> beyond))

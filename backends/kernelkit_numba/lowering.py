@@ -8,7 +8,7 @@ needs no care; the counter never passes the end of int64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -61,11 +61,8 @@ class _Lowering:
                 yield replace(stmt, prelude=prelude, condition=condition, body=body)
             case ir.Scope():
                 yield replace(stmt, body=self.body(stmt.body))
-            case ir.Print():
-                yield replace(stmt, text=self._text(stmt.text))
             case ir.Assert():
-                condition = self._expr(stmt.condition)
-                yield replace(stmt, condition=condition, text=self._text(stmt.text))
+                return  # in debug kernels `reports.py` has made something of it
             case _:
                 yield stmt
 
@@ -103,12 +100,6 @@ class _Lowering:
         found = self._exprs(indices)
         return found if self._wraps else tuple(_cast(index, UINT64) for index in found)
 
-    def _text(self, text: ir.Text) -> ir.Text:
-        return tuple(
-            part if isinstance(part, str) else replace(part, value=self._expr(part.value))
-            for part in text
-        )
-
     def _expr(self, expr: ir.Expr) -> ir.Expr:
         match expr:
             case ir.Unary() | ir.Cast():
@@ -117,9 +108,7 @@ class _Lowering:
                 return replace(expr, left=self._expr(expr.left), right=self._expr(expr.right))
             case ir.Select():
                 condition, then = self._expr(expr.condition), self._expr(expr.then)
-                return replace(
-                    expr, condition=condition, then=then, orelse=self._expr(expr.orelse)
-                )
+                return replace(expr, condition=condition, then=then, orelse=self._expr(expr.orelse))
             case ir.Intrinsic():
                 return replace(expr, args=self._exprs(expr.args))
             case ir.Load():
@@ -181,29 +170,32 @@ def _is_safe(stmt: ir.For) -> bool:
 
 
 # ---------------------------------------------------------------- names
-def _zeros(kernel: ir.Kernel, body: ir.Body) -> Iterator[ir.Stmt]:
-    """Names that may be read before they are assigned begin as zero: all but those whose first
-    assignment every thread passes before it does anything else with them."""
-    sure: set[ir.Var] = {p for p in kernel.params if isinstance(p, ir.Var)}
-    unsure: dict[ir.Var, None] = {}
+def unsure(params: Sequence[ir.Symbol], body: ir.Body) -> tuple[ir.Var, ...]:
+    """Names that may be read before they are assigned: all but those whose first assignment every
+    thread passes before it does anything else with them."""
+    sure: set[ir.Var] = {p for p in params if isinstance(p, ir.Var)}
+    found: dict[ir.Var, None] = {}
     for stmt in body:
         for inner in ir.walk((stmt,)):
-            direct = inner is stmt and not isinstance(inner, (ir.For, ir.While))
+            direct = inner is stmt and not isinstance(inner, ir.For)
             for expr in ir.expressions(inner):
                 for each in ir.walk_expr(expr):
                     if isinstance(each, ir.Read) and each.var not in sure:
-                        unsure[each.var] = None
+                        found[each.var] = None
             for var in ir.targets(inner):
                 if var in sure:
                     continue
-                if direct and var not in unsure:
+                if direct and var not in found:
                     sure.add(var)
                 else:
-                    unsure[var] = None
-    for var in unsure:
+                    found[var] = None
+    return tuple(found)
+
+
+def _zeros(kernel: ir.Kernel, body: ir.Body) -> Iterator[ir.Stmt]:
+    for var in unsure(kernel.params, body):
         yield ir.Assign(kernel.span, var, ir.Constant(kernel.span, var.type, _zero(var.type)))
 
 
 def _zero(dtype: DType) -> bool | int | float | complex:
     return {"b": False, "f": 0.0, "c": 0j}.get(dtype.kind, 0)
-

@@ -6,7 +6,6 @@ parameters: for an array dtype, axes, layout, whether it is read-only; for a sca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from kernelkit.analysis.pipeline import Analysis
@@ -14,24 +13,26 @@ from kernelkit.emit.python import print_kernel
 from kernelkit.ir import nodes as ir
 from kernelkit_numba.dialect import NUMBA, REPRODUCIBLE
 from kernelkit_numba.lowering import lowered
+from kernelkit_numba.reports import reporting
 
 _HEAD = "# numba.cuda, with device functions _k_... of kernelkit_numba\n"
 
 
 def printed(analysis: Analysis) -> tuple[str, dict[str, Any]]:
     """Text and metadata."""
-    kernel = lowered(analysis.kernel)
+    reporter, sites, has_record = reporting(analysis.kernel)
+    kernel = lowered(reporter)
     source = print_kernel(kernel, REPRODUCIBLE if kernel.options.reproducible else NUMBA)
     return _HEAD + source.text, {
         "name": source.function,
         "source": kernel.name,
         "parameters": list(map(_parameter, kernel.params)),
-        "block": list(_block(analysis)),
+        "block": list(analysis.shape.block),
+        "record": has_record,
+        "prints": any(isinstance(stmt, ir.Print) for stmt in ir.walk(analysis.kernel.body)),
+        "debug": kernel.options.debug,
+        "sites": sites,
     }
-
-
-def _block(analysis: Analysis) -> Sequence[int]:
-    return analysis.shape.block
 
 
 def _parameter(symbol: ir.Symbol) -> dict[str, Any]:

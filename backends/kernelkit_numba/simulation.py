@@ -15,6 +15,7 @@ from numba.cuda import types
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
 
 from kernelkit.backend import LaunchConfig
+from kernelkit.emit.launch_record import new_record, report
 from kernelkit.ir.scalar import from_constant
 from kernelkit.ir.types import DTYPES
 from kernelkit_numba.library import CALLED
@@ -29,13 +30,16 @@ class SimulatedExecutable:
         names |= {name: LIBRARY[name] for name in set(CALLED.findall(text))}
         exec(compile(text, f"<{metadata['source']}>", "exec", dont_inherit=True), names)
         self._kernel = cuda.jit(names[metadata["name"]])
-        self._parameters = metadata["parameters"]
+        self._parameters, self._metadata = metadata["parameters"], metadata
 
     def launch(self, config: LaunchConfig, args: Sequence[Any], stream: object) -> None:
-        values = list(map(_value, self._parameters, args))
+        words = (new_record(self._metadata),) if self._metadata["record"] else ()
+        values = list(map(_value, self._parameters, (*args, *words)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # integers that wrap; the threads share no errstate
             self._kernel[config.grid, config.block, 0, config.shared_bytes](*values)
+        if words:
+            report(self._metadata, words[0], config)
 
 
 def _value(parameter: Mapping[str, Any], value: Any) -> Any:
