@@ -4,7 +4,7 @@ In: nodes, and the values of their operands as C. Out: C texts that look and, wh
 wrong, write it into the launch record; the table of sites for `kernelkit.emit.launch_record`.
 Holds: a thread writes down what is wrong in it first, and only where no other block was first. A
 fault sets the kernel's `kk_fault`; what runs behind it is harmless. The texts use the kernel's
-`kk_record`, `kk_block` and `kk_thread`, and `kk_fault` in debug kernels alone.
+`kk_record`, `kk_block` and `kk_thread`, in debug kernels `kk_fault` and `kk_stop`, ints that are 0.
 """
 
 from __future__ import annotations
@@ -216,14 +216,13 @@ class Checks:
     def stop(self, barrier: Sequence[str]) -> list[str]:
         """Behind a barrier: a block in which a thread was at fault does no more, as what it would
         find now may come of that alone. `barrier` are the statements of another one, so that no
-        thread goes on, and is at fault, before all have asked."""
-        inner = [
-            f"const bool kk_stop = {self._failed()}(kk_record, kk_block);",
+        thread goes on, and is at fault, before all have asked. Then the kernel's `kk_stop` is the same
+        in all of them."""
+        return [
+            f"kk_stop = {self._failed()}(kk_record, kk_block);",
             *barrier,
-            # All threads of the block see the same here.
-            "if (kk_stop) kk_fault = 1;" if self._dialect.leaves else "if (kk_stop) return;",
+            "if (kk_stop) kk_fault = 1;",
         ]
-        return ["{", *_indented(inner), "}"]
 
     # ------------------------------------------------------------ the record
     def _site(self, what: Mapping[str, Any], span: Span | None = None) -> int:

@@ -170,7 +170,10 @@ class Expressions:
         if flag is None or expr not in self._unit.analysis.webs.unassigned:
             return name
         self.checked = True
-        return f"({self._unit.checks.assigned(expr, flag)}, {name})"
+        live = self._unit.live
+        return (
+            f"({self._unit.checks.assigned(expr, f'{flag} || !{live}' if live else flag)}, {name})"
+        )
 
     def _register(self, expr: ir.SpecialRegister) -> str:
         if expr.register == "laneid":

@@ -119,6 +119,8 @@ class _Printer:
         found = []
         if unit.debug:
             found.append("int kk_fault = 0;")
+        if "kk_stop" in text:
+            found.append("int kk_stop = 0;")
         if "kk_thread" in text or "kk_lane" in text:
             tx, ty, tz = (f"(u32){register('threadIdx', axis)}" for axis in range(3))
             found.append(f"const u32 kk_thread = ({tz} * {y}u + {ty}) * {x}u + {tx};")

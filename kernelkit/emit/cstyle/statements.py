@@ -245,6 +245,8 @@ class Statements:
         test, after = self._turns(stmt, counter, stop, by, short)
         if self._unrolled(stmt):
             unit.line(unit.dialect.unroll)
+        if self._stops_together(stmt):
+            test = f"({test}) && !kk_stop"
         unit.line(f"for ({counter} = {start}; {test}; {after}) {{")
         with unit.indented():
             wide = kind == "i32" and not ask.is_short(stmt.target)
@@ -305,7 +307,8 @@ class Statements:
         with unit.indented():
             if condition is None:
                 self.body(stmt.prelude)
-                unit.line(f"if (!{self._condition(stmt.condition)}) break;")
+                ends = " || kk_stop" if self._stops_together(stmt) else ""
+                unit.line(f"if (!{self._condition(stmt.condition)}{ends}) break;")
             self.body(stmt.body)
             self._stop(stmt)
         unit.line("}")
@@ -318,6 +321,11 @@ class Statements:
             return text
         del self._unit.lines[before:]
         return None
+
+    def _stops_together(self, stmt: ir.For | ir.While) -> bool:
+        """Whether a loop in which threads wait for one another has to end behind a fault."""
+        unit = self._unit
+        return unit.debug and not unit.dialect.leaves and stmt in self._holding
 
     def _stop(self, stmt: ir.For | ir.While) -> None:
         """A loop ends behind a fault, where threads cannot leave and nobody waits for them in it."""

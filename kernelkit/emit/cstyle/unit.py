@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 from kernelkit.analysis.pipeline import Analysis
 from kernelkit.analysis.ranges import never_negative
@@ -94,7 +95,7 @@ class Unit:
         returns = any(isinstance(stmt, ir.Return) for stmt in ir.walk(self.kernel.body))
         return self.threads % 32 == 0 and not (returns or self.live or self.debug)
 
-    @property
+    @cached_property
     def live(self) -> str:
         """Where threads that have returned go on: the name that says whether this one has not."""
         targets = (var for stmt in ir.walk(self.kernel.body) for var in ir.targets(stmt))

@@ -67,7 +67,7 @@ class Made:
             attributes=warps.attributes,
         )  # fmt: skip
         inner = [
-            "int kk_fault = 0;" if debug else "",
+            "int kk_fault = 0, kk_stop = 0;" if debug else "",
             f"const u32 kk_thread = (u32){thread}; const i64 kk_block = (i64){block};",
             "const u32 kk_lane = kk_thread & 31u;",
             f"const i64 place = kk_block * {threads} + kk_thread;",
@@ -275,7 +275,7 @@ def test_a_block_stops_behind_a_barrier(device: Any) -> None:
         with pytest.raises(errors.ZeroStepError) as caught:
             made.run(device, given.tolist())
         assert caught.value.thread == (place, 0, 0)
-        assert made.done.tolist() == [0] * 8
+        assert made.done.tolist() == [2] * 8
     with pytest.raises(errors.KernelAssertionError) as failed:
         made.run(device, [2, 2, 1, 2, 2, 1, 2, 2] + [2] * 8)
     assert failed.value.thread == (2, 0, 0)
