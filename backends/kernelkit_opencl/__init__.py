@@ -60,12 +60,15 @@ class OpenclBackend:
         from kernelkit_opencl.build import options
         from kernelkit_opencl.contexts import home
         from kernelkit_opencl.devices import find
+        from kernelkit_opencl.intel import in_order, reorders
         from kernelkit_opencl.launch import OpenclExecutable
 
         found, made = find(), json.loads(binary.data)
+        native, text = found.devices[device.index], made["text"]
+        if binary.metadata["reproducible"] and reorders(native):
+            text = in_order(text)
         asked = options(made["features"].split(), found.processors[device.index])
-        there = home(found.devices[device.index])
-        return OpenclExecutable(made["text"], binary.metadata, asked, there)
+        return OpenclExecutable(text, binary.metadata, asked, home(native))
 
     def memory(self, device: Device) -> OpenclMemory:
         from kernelkit_opencl.contexts import home

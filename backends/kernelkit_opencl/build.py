@@ -7,6 +7,7 @@ the lines it speaks of.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import warnings
@@ -27,8 +28,8 @@ class BuildError(InternalError):
 
 
 def options(features: Collection[str], processor: str = "") -> list[str]:
-    """What a build is asked for. PoCL keeps what it compiles under a name for the device that does
-    not tell the processor we gave it: the definition does."""
+    """What a build is asked for, with what pyopencl's users ask for. PoCL keeps what it compiles
+    under a name for the device that does not tell the processor we gave it: the definition does."""
     found: list[str] = []
     if ROUNDED in features:
         found.append("-cl-fp32-correctly-rounded-divide-sqrt")
@@ -36,7 +37,7 @@ def options(features: Collection[str], processor: str = "") -> list[str]:
         found += WIDE_DIVISION
     if processor:
         found.append(f"-DKK_PROCESSOR={processor.replace('-', '_')}")
-    return found
+    return found + os.environ.get("PYOPENCL_BUILD_OPTIONS", "").split()
 
 
 def build(text: str, asked: list[str], context: Any, device: Any) -> Any:

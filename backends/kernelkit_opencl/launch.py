@@ -107,7 +107,8 @@ class OpenclExecutable:
         record = self._record(context) if self._metadata["record"] else None
         launch = _Launch(args, {a: _place(args[a]) for a in self._arrays}, config, record)
         kernel = self._kernel(context)
-        sizes = tuple(g * b for g, b in zip(config.grid, config.block, strict=True))
+        block = self._block(config)
+        sizes = tuple(g * b for g, b in zip(config.grid, block, strict=True))
         waits = [event for array in arrays for event in array.events]
         waits += [cl.enqueue_marker(other) for other in others]
         for other in others:
@@ -115,7 +116,7 @@ class OpenclExecutable:
         try:
             kernel.set_args(*(make(launch) for make in self._makers))
             event = cl.enqueue_nd_range_kernel(
-                queue, kernel, sizes, config.block, wait_for=waits or None
+                queue, kernel, sizes, block, wait_for=waits or None
             )
         except cl.Error as error:
             shared = self._metadata["static_shared"] + config.shared_bytes
@@ -130,6 +131,11 @@ class OpenclExecutable:
             cl.enqueue_barrier(other, wait_for=[event])
         if record is not None:
             self._report(queue, record, config)
+
+    def _block(self, config: LaunchConfig) -> tuple[int, int, int]:
+        """The block as the kernel's text has it: subgroups are made along x alone."""
+        x, y, z = config.block
+        return (x * y * z, 1, 1) if self._metadata.get("row") else (x, y, z)
 
     def _where(self, arrays: Sequence[Any], stream: Any) -> tuple[Any, Any, list[Any]]:
         """The context and the queue of a launch, and other queues that the arrays belong to."""

@@ -1,0 +1,154 @@
+"""From what a device says of itself to what the runtime may ask of it."""
+
+from __future__ import annotations
+
+import pytest
+from opencl_devices import each_device
+
+import kernelkit as kk
+from kernelkit.backend import Device, Target
+from kernelkit_opencl import OpenclBackend, intel
+from kernelkit_opencl.build import options
+from kernelkit_opencl.capabilities import (
+    FP64,
+    ROUNDED,
+    WARPS,
+    capabilities,
+    features_of,
+    subgroup_sizes,
+    target_of,
+)
+from kernelkit_opencl.scalars import WIDE_DIVISION
+from kernelkit_opencl.warps import SUBGROUPS
+
+BASE, EXTENDED = "cl_khr_int64_base_atomics", "cl_khr_int64_extended_atomics"
+#: Bits of the configuration of float32.
+IEEE, EXACT, FLUSHES = 0b111, 0b10000111, 0b110
+
+
+def can(extensions: str, single: int = IEEE) -> kk.backend.Capabilities:
+    features = features_of(extensions.split(), single, ())
+    return capabilities(features, single, 256, (256, 128), 32768)
+
+
+def test_limits():
+    found = can("")
+    assert (found.threads_per_block, found.block, found.shared_bytes) == (256, (256, 128, 1), 32768)
+
+
+def test_float64_is_an_extension():
+    assert {"float64", "complex128"}.isdisjoint(can("").dtypes)
+    assert {"float16", "float32", "complex64", "int64"} <= can("").dtypes
+    assert {"float64", "complex128"} <= can(FP64).dtypes
+
+
+def test_atomics_of_64_bits_are_extensions():
+    assert can("").atomics == {"int32", "uint32", "float32"}
+    assert can(f"{FP64} {EXTENDED}").atomics == {"int32", "uint32", "float32"}
+    assert can(BASE).atomics == {"int32", "uint32", "float32", "int64", "uint64"}
+    assert "float64" in can(f"{BASE} {FP64}").atomics
+
+
+def test_what_is_reproducible():
+    assert can("", EXACT).reproducible  # the device rounds quotients
+    assert can(FP64).reproducible  # float64 does
+    assert not can("").reproducible
+    assert (
+        not can(FP64, FLUSHES).reproducible and not can(FP64, FLUSHES | EXACT & 0x80).reproducible
+    )
+
+
+def test_features_and_build_options(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PYOPENCL_BUILD_OPTIONS", raising=False)
+    assert features_of([FP64, "cl_other"], EXACT, ()) == (FP64, ROUNDED)
+    assert WARPS in features_of(SUBGROUPS, IEEE, (16, 32))
+    assert WARPS not in features_of(SUBGROUPS, IEEE, (8, 16))
+    assert WARPS not in features_of(SUBGROUPS[1:], IEEE, (32,))
+    rounded = ["-cl-fp32-correctly-rounded-divide-sqrt"]
+    assert options([FP64, ROUNDED]) == rounded and options([]) == []
+    assert options([FP64]) == list(WIDE_DIVISION)
+    assert options([ROUNDED], "x86-64-v3") == [*rounded, "-DKK_PROCESSOR=x86_64_v3"]
+    monkeypatch.setenv("PYOPENCL_BUILD_OPTIONS", "-cl-opt-disable -w")
+    assert options([]) == ["-cl-opt-disable", "-w"]
+
+
+@each_device
+def test_devices_here(device):
+    target = target_of(device)
+    assert target.capabilities.reproducible and "float64" in target.capabilities.dtypes
+    assert target.capabilities.shared_bytes == device.local_mem_size
+    sizes = subgroup_sizes(device)
+    assert (WARPS in target.features.split()) == (32 in sizes)
+    if "Intel" in device.platform.name:
+        assert 32 in sizes
+
+
+# ---------------------------------------------------------------- refusals, in the common words
+class Small(OpenclBackend):
+    """A device without float64 and subgroups, on which nothing runs."""
+
+    name = "small"
+
+    def probe(self) -> tuple[Device, ...]:
+        return (Device(self.name, 0, "a small GPU", Target("small", can(""), "")),)
+
+    def memory(self, device: Device) -> kk.backend.HostMemory:
+        return kk.backend.HostMemory()
+
+
+@pytest.fixture
+def small():
+    kk.registry.register(Small())
+    yield
+    kk.registry.unregister("small")
+
+
+@kk.kernel
+def halve(values):
+    values[kk.threadIdx.x] *= 0.5
+
+
+def test_float64_is_refused(small):
+    import numpy as np
+
+    with pytest.raises(
+        kk.CapabilityError, match="needs float64, which a small GPU lacks; use float32"
+    ):
+        halve.on("small")[1, 4](np.ones(4))
+    text = halve.inspect(np.ones(4, np.float32), backend="small", what="source")
+    assert "__kernel" in text and "double" not in text.replace("as_double", "")
+
+
+@kk.kernel(reproducible=True)
+def exactly(values):
+    values[kk.threadIdx.x] /= 3
+
+
+def test_what_is_not_reproducible_is_refused(small):
+    import numpy as np
+
+    with pytest.raises(kk.CapabilityError, match="needs reproducible floating point"):
+        exactly.on("small")[1, 4](np.ones(4, np.float32))
+
+
+@kk.kernel
+def vote(values):
+    i = kk.threadIdx.x
+    if values[i] > 0:
+        values[i] = kk.ballot_sync(kk.activemask(), True)
+
+
+def test_warps_in_branches_are_refused_without_subgroups(small):
+    import numpy as np
+
+    with pytest.raises(kk.CapabilityError, match="needs a device with subgroups of 32"):
+        vote.inspect(np.ones(32, np.int32), backend="small", what="source")
+
+
+# ---------------------------------------------------------------- Intel's loops
+def test_loops_that_stay_in_order():
+    text = "    for (i = 0; i < n; ++i) {\n    while (1) {\n    } while (0);\n  x = for_all;\n"
+    assert intel.in_order(text) == (
+        "#pragma clang loop vectorize(disable)\n    for (i = 0; i < n; ++i) {\n"
+        "#pragma clang loop vectorize(disable)\n    while (1) {\n    } while (0);\n  x = for_all;\n"
+    )
