@@ -3,7 +3,7 @@
 In: a kernel, its block, and whether its launch promises small arrays (`Options.small`). Out: the
 range of every integer expression and variable.
 Holds: a range is sound for every thread of every launch that keeps the promise, wherever the
-expression stands: what a guard says is not used.
+expression stands: what a guard says is not used, but for the counters of while loops.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from kernelkit.analysis.guarded import Test, guarded
 from kernelkit.analysis.shape import Block
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import DType
@@ -37,6 +38,7 @@ class Widths:
             if isinstance(symbol, ir.Var) and symbol.type.is_integer:
                 self._variables[symbol] = self._argument(symbol.type)
         self._parameters = frozenset(self._variables)
+        self._guarded = guarded(kernel.body)
         self._settle(kernel.body)
 
     # ------------------------------------------------------------ asking
@@ -104,11 +106,30 @@ class Widths:
     def _given(self, stmt: ir.Stmt, var: ir.Var) -> Range:
         match stmt:
             case ir.Assign():
-                return self.range(stmt.value)
+                tests = self._guarded.get(stmt)
+                return self._behind(stmt, tests) if tests else self.range(stmt.value)
             case ir.For():
                 return self.counter(stmt)
             case _:
                 return var.type.minimum, var.type.maximum
+
+    def _behind(self, stmt: ir.Assign, tests: list[Test]) -> Range:
+        """The range of what is assigned where these tests hold of the target before."""
+        var = stmt.target
+        low, high = before = self.variable(var)
+        for op, bound in tests:
+            least, greatest = self.range(bound)
+            if op in ("lt", "le"):
+                high = min(high, greatest - (op == "lt"))
+            else:
+                low = max(low, least + (op == "gt"))
+        if low > high:  # never, as far as is known now
+            return self.range(stmt.value)
+        known, self._known = self._known, {}
+        self._variables[var] = low, high
+        found = self.range(stmt.value)
+        self._variables[var], self._known = before, known
+        return found
 
     def counter(self, loop: ir.For) -> Range:
         """The values that a loop's target takes."""

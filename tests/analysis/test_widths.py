@@ -79,7 +79,7 @@ def test_other_launches() -> None:
 def counts(a):
     i = 0
     j = 0
-    while i < a.size:
+    while a[0] < a.size:
         i += 1
         j = min(i, 9)
     a[0] = j
