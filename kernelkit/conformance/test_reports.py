@@ -135,6 +135,26 @@ def test_a_shuffle_from_a_lane_that_left_raises() -> None:
 
 
 @kk.kernel(debug=True)
+def fails_in_a_loop_of_barriers(out, limit):
+    tile = kk.shared.array(64, np.int64)
+    i = kk.threadIdx.x
+    tile[i] = 0
+    while kk.syncthreads_or(tile[i] < 9):
+        assert tile[i] < limit or i < 3, f"{tile[i]} in {i}"
+        tile[i] += 1
+        kk.syncthreads()
+    out[i] = tile[i]
+
+
+@pytest.mark.needs(assertions=True, barriers=True, shared_memory=True)
+def test_a_block_ends_in_which_a_thread_was_at_fault() -> None:
+    run_debug(fails_in_a_loop_of_barriers, poison(8, np.int64), 9)
+    with pytest.raises(kk.KernelAssertionError, match="4 in 3") as caught:
+        run_debug(fails_in_a_loop_of_barriers, poison(8, np.int64), 4)
+    assert caught.value.thread == (3, 0, 0)
+
+
+@kk.kernel(debug=True)
 def sound(src, out):
     """A debug kernel that does nothing wrong gives what any other does."""
     i = kk.grid(1)
