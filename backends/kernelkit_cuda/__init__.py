@@ -93,9 +93,11 @@ class CudaBackend:
     def emit(self, analysis: Analysis, target: Target) -> Artifact:
         from kernelkit.emit.cstyle.printer import print_kernel
         from kernelkit.ir.nodes import Var
+        from kernelkit_cuda import hip
         from kernelkit_cuda.dialect import CUDA
 
-        source = print_kernel(analysis, CUDA)
+        dialect = hip.dialect(CUDA) if target.name.startswith(hip.PREFIX) else CUDA
+        source = print_kernel(analysis, dialect)
         scalars = [p.type.name if isinstance(p, Var) else None for p in analysis.kernel.params]
         return Artifact(source.text, {**source.metadata, "scalars": scalars})
 

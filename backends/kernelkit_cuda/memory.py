@@ -42,7 +42,8 @@ class CudaMemory:
     # ------------------------------------------------------------ whose it is
     def owns(self, value: object) -> bool:
         if isinstance(value, self._cupy.ndarray):
-            return bool(value.data.device_id == self._index)  # type: ignore[attr-defined]
+            native: Any = value
+            return bool(native.data.device_id == self._index)
         if isinstance(value, (np.ndarray, np.generic, type)):
             return False
         try:
@@ -143,7 +144,7 @@ class CudaMemory:
             return bool(address > 2 and self._cupy.cuda.runtime.streamIsCapturing(address))
 
 
-def _plain(ndarray: type, index: int) -> Callable[[Any], Plain | None]:
+def _plain(ndarray: Any, index: int) -> Callable[[Any], Plain | None]:
     def plain(value: Any) -> Plain | None:
         if type(value) is not ndarray:
             return None

@@ -12,7 +12,8 @@ import pytest
 import kernelkit_cuda
 from kernelkit.backend import Backend
 from kernelkit.errors import BackendError
-from kernelkit_cuda import CudaBackend, devices, library, nvrtc
+from kernelkit_cuda import CudaBackend, devices, hip, library, nvrtc
+from kernelkit_cuda.dialect import CUDA
 
 
 def test_it_is_a_back_end(cupy: Any) -> None:
@@ -161,5 +162,22 @@ def test_rocm_builds_have_a_table_of_their_own(cupy: Any) -> None:
     cupy.warp_size = 64
     (device,) = CudaBackend(cupy).probe()
     assert not device.target.capabilities.warp_operations
+    with pytest.raises(BackendError, match="by a ROCm build of CuPy only"):
+        hip.compile(None, "", "k.cu", False)
     cupy.devices = 0
     assert "ROCm build" in CudaBackend(cupy).why_unavailable()
+
+
+def test_the_table_of_rocm_has_no_ptx_and_wide_masks() -> None:
+    table = hip.dialect(CUDA)
+    assert table.name == "hip"
+    assert "asm" in "".join(CUDA.scalars.halves.values())
+    assert "asm" not in "".join(table.scalars.halves.values())
+    assert set(table.scalars.halves) == set(CUDA.scalars.halves)
+    assert table.warps is not None
+    texts = [
+        table.warps.ballot, table.warps.match, *table.warps.given.values(),
+        *table.warps.native.values(),
+    ]  # fmt: skip
+    assert all("_sync((u64){mask}" in text for text in texts)
+    assert table.warps.sync == "__syncwarp((u64){mask});"
