@@ -37,6 +37,9 @@ class Capabilities:
         ("int32", "uint32", "int64", "uint64", "float32", "float64")
     )
     warp_operations: bool = True
+    #: Warp operations also where threads of one block part ways. A back end whose device cannot do
+    #: that refuses such a kernel when it is to emit it.
+    divergent_warps: bool = True
     barriers: bool = True
     shared_memory: bool = True
     printing: bool = True

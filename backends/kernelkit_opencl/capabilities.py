@@ -106,6 +106,7 @@ def capabilities(
     return Capabilities(
         dtypes=frozenset(DTYPES) - (frozenset() if wide else _WIDE),
         atomics=dtypes(features, wide),
+        divergent_warps=WARPS in features,
         reproducible=single & _IEEE == _IEEE and (wide or ROUNDED in features),
         threads_per_block=threads,
         block=(block[0], block[1], block[2]),

@@ -238,6 +238,7 @@ def per_warp_branches(src, out):
     out[i] = value
 
 
+@pytest.mark.needs(divergent_warps=True)
 @pytest.mark.parametrize("block", [32, 64, 128])
 def test_branches_uniform_for_the_warp(run: Runner, rng: np.random.Generator, block: int) -> None:
     src = rng.integers(-99, 99, block).astype(np.int32)
@@ -306,6 +307,7 @@ def halves(src, out):
         out[i, 1] = shfl_xor_sync(0xFFFF0000, src[i], 2)
 
 
+@pytest.mark.needs(divergent_warps=True)
 def test_masks_that_name_the_lanes_of_a_branch(run: Runner, rng: np.random.Generator) -> None:
     src = rng.integers(-9, 9, 64)
     out = run(halves, 1, 64, src, poison((64, 2), np.int64))

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from kernelkit.backend import Capabilities, Device
 
 _MARKER = (
-    "needs(dtypes=, atomics=, warp_operations=, barriers=, shared_memory=, printing=, assertions=, "
-    "reproducible=, threads_per_block=, shared_bytes=): what a kernelkit device must be able to do; "
-    "the test is skipped where it cannot"
+    "needs(dtypes=, atomics=, warp_operations=, divergent_warps=, barriers=, shared_memory=, "
+    "printing=, assertions=, reproducible=, threads_per_block=, shared_bytes=): what a kernelkit "
+    "device must be able to do; the test is skipped where it cannot"
 )
 
 #: Fields of Capabilities that say yes or no, with what a skip calls them.
 _ABILITIES = {
     "warp_operations": "warp operations",
+    "divergent_warps": "warp operations in divergent control flow",
     "barriers": "barriers",
     "shared_memory": "shared memory",
     "printing": "printing from kernels",

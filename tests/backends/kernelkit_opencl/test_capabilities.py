@@ -58,6 +58,12 @@ def test_what_is_reproducible():
     )
 
 
+def test_warps_in_branches_need_subgroups():
+    assert can("").warp_operations and not can("").divergent_warps
+    features = features_of(SUBGROUPS, IEEE, (32,))
+    assert capabilities(features, IEEE, 256, (256,), 32768).divergent_warps
+
+
 def test_features_and_build_options(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("PYOPENCL_BUILD_OPTIONS", raising=False)
     assert features_of([FP64, "cl_other"], EXACT, ()) == (FP64, ROUNDED)
