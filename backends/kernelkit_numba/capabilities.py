@@ -13,11 +13,14 @@ from kernelkit.backend import Capabilities, Device, Target
 SIMULATOR: Final = "numba-simulator"
 #: Warp operations with masks, and what kernels may rely on, begin here.
 OLDEST: Final = (7, 0)
+#: Bytes of shared memory that a block has without asking: of arrays whose shapes are known, of
+#: dynamic shared memory until a launch asks for more.
+STATIC_SHARED: Final = 48 * 1024
 
 
-def gpu(major: int, minor: int, capabilities: Capabilities | None = None) -> Target:
-    """The target of a GPU, `sm_80`."""
-    return Target(f"sm_{major}{minor}", capabilities or Capabilities())
+def gpu(cc: tuple[int, int], capabilities: Capabilities | None = None) -> Target:
+    """The target of a GPU with this compute capability: `sm_80`."""
+    return Target(f"sm_{cc[0]}{cc[1]}", capabilities or Capabilities())
 
 
 def architecture(target: Target) -> tuple[int, int]:

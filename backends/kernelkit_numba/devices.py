@@ -63,7 +63,7 @@ def _devices(backend: str) -> tuple[tuple[Device, ...], str]:
         return (), f"there is no NVIDIA driver, or it is not found ({_line(cuda.cuda_error())})"
     every = [driver.get_device(index) for index in range(driver.get_device_count())]
     found = tuple(
-        Device(backend, each.id, _name(each.name), gpu(*each.compute_capability, _able(each)))
+        Device(backend, each.id, _name(each.name), gpu(each.compute_capability, _able(each)))
         for each in every
         if tuple(each.compute_capability) >= OLDEST
     )

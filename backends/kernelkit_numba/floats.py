@@ -160,8 +160,8 @@ def isnan(words: Words, dtype: DType) -> Function:
 
 
 def isinf(words: Words, dtype: DType) -> Function:
-    inf, minus = dtype.numpy.type(math.inf), dtype.numpy.type(-math.inf)
-    return words.jit(lambda x: x == inf or x == minus)
+    inf, fabs = dtype.numpy.type(math.inf), named(words, dtype, "fabs")
+    return words.jit(lambda x: fabs(x) == inf)
 
 
 def isfinite(words: Words, dtype: DType) -> Function:

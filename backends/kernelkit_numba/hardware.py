@@ -20,7 +20,7 @@ from kernelkit_numba.library import Library
 from kernelkit_numba.words import Function, Words
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def swap(typing: Any, array: Any, place: Any, wanted: Any, new: Any) -> Any:
     """Compare-and-swap of an element's bits: (what was there, whether it was replaced)."""
     dtype = array.dtype

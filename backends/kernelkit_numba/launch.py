@@ -20,14 +20,14 @@ from numba.cuda.cudadrv import driver as numba_driver
 
 from kernelkit.backend import Binary, Device, LaunchConfig
 from kernelkit.emit import launch_record
+from kernelkit.errors import ConfigurationError
+from kernelkit_numba.capabilities import STATIC_SHARED
 from kernelkit_numba.failures import explaining
-
-#: Dynamic shared memory that a kernel has without being asked.
-PLAIN_SHARED: Final = 48 * 1024
+from kernelkit_numba.streams import is_capturing
 
 _SCALARS: Final[dict[str, Callable[[Any], Any]]] = {
     "bool": bool,
-    "float16": lambda value: ctypes.c_float(np.float16(value)),
+    "float16": lambda value: ctypes.c_float(float(np.float16(value))),
     "float32": ctypes.c_float,
     "float64": ctypes.c_double,
     **{
@@ -49,7 +49,7 @@ class NumbaExecutable:
             self._code = ObjectCode.from_cubin(binary.data)
             self._kernel = self._code.get_kernel(binary.metadata["entry"])
         self._parameters = [_passing(each) for each in binary.metadata["parameters"]]
-        self._allowed = PLAIN_SHARED
+        self._allowed = STATIC_SHARED - binary.metadata["static_shared"]
         self._configs: dict[LaunchConfig, CoreConfig] = {}
         self._default = Stream.from_handle(0)
 
@@ -61,8 +61,14 @@ class NumbaExecutable:
 
     def _launch_and_report(self, config: LaunchConfig, args: Sequence[Any], stream: object) -> None:
         """Launch with a record, wait, and say what the kernel said."""
+        if is_capturing(self._context, stream):
+            does = "prints" if self._metadata["prints"] else "checks what it does"
+            raise ConfigurationError(
+                f"{self._source} {does}, so its launch is waited for, which cannot be while launches "
+                "are being captured into a graph; capture a kernel without print and debug=True"
+            )
         with self._context, explaining(f"running {self._source}"):
-            queue = cuda.external_stream(int(stream)) if stream else 0  # type: ignore[call-overload]
+            queue: Any = cuda.external_stream(int(stream)) if stream else 0  # type: ignore[call-overload]
             words = cuda.to_device(launch_record.new_record(self._metadata), stream=queue)
             self._enqueue(config, (*args, words), stream)
             found = words.copy_to_host(stream=queue)

@@ -15,7 +15,7 @@ from numba.cuda.cudadrv import driver as numba_driver
 from numba.cuda.cudadrv.devicearray import DeviceNDArray
 
 from kernelkit_numba.failures import DeviceMemoryError, explaining
-from kernelkit_numba.streams import NumbaEvent, address_of
+from kernelkit_numba.streams import NumbaEvent, address_of, is_capturing
 
 #: `plain` speaks only of arrays up to this size.
 _PLAIN_BYTES: Final = 1 << 30
@@ -143,13 +143,7 @@ class NumbaMemory:
         return address_of(stream, self._index)
 
     def capturing(self, stream: int | None) -> bool:
-        # The default streams are never captured, and asking disturbs a capture elsewhere.
-        if stream is None or stream <= 2:
-            return False
-        with self._context:
-            binding = numba_driver.binding
-            status = numba_driver.driver.cuStreamIsCapturing(binding.CUstream(stream))
-        return bool(int(status) != 0)
+        return is_capturing(self._context, stream)
 
 
 def _address(native: Any) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 
 from kernelkit.analysis.pipeline import Analysis
 from kernelkit.emit.python import print_kernel
+from kernelkit.errors import CapabilityError, Diagnostic
 from kernelkit.ir import nodes as ir
+from kernelkit_numba.capabilities import STATIC_SHARED
 from kernelkit_numba.dialect import NUMBA, REPRODUCIBLE
 from kernelkit_numba.lowering import lowered
 from kernelkit_numba.reports import reporting
@@ -28,11 +30,26 @@ def printed(analysis: Analysis) -> tuple[str, dict[str, Any]]:
         "source": kernel.name,
         "parameters": list(map(_parameter, kernel.params)),
         "block": list(analysis.shape.block),
+        "static_shared": _static(analysis),
         "record": has_record,
         "prints": any(isinstance(stmt, ir.Print) for stmt in ir.walk(analysis.kernel.body)),
         "debug": kernel.options.debug,
         "sites": sites,
     }
+
+
+def _static(analysis: Analysis) -> int:
+    """Bytes of shared memory in arrays whose shapes are known."""
+    found = analysis.memory.static_shared_bytes
+    if found > STATIC_SHARED:
+        kernel = analysis.kernel
+        message = (
+            f"{kernel.name} needs {found} bytes of shared memory in arrays whose shapes are known, and "
+            f"numba.cuda has {STATIC_SHARED} for these; make one of them the launch's dynamic shared "
+            "memory, shared.array(0, dtype)"
+        )
+        raise CapabilityError(str(Diagnostic(kernel.span, message)))
+    return found
 
 
 def _parameter(symbol: ir.Symbol) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from kernelkit.ir import scalar
 from kernelkit.ir.types import FLOAT16, FLOAT32, FLOAT64, DType
 
 #: Function of the table -> libdevice's for float64 and for float32.
-LIBDEVICE: Final = {
+FUNCTIONS: Final = {
     **{
         name: (name, f"{name}f")
         for name in (
@@ -150,8 +150,8 @@ def _function(name: str, dtype: DType, args: Sequence[str]) -> str:
         return template(dtype, args)
     if name == "nextafter" and dtype == FLOAT16:
         return _call(name, dtype, args)
-    if name in LIBDEVICE:
-        source = f"libdevice.{LIBDEVICE[name][_place(dtype)]}({', '.join(args)})"
+    if name in FUNCTIONS:
+        source = f"libdevice.{FUNCTIONS[name][_place(dtype)]}({', '.join(args)})"
         return _rounded(dtype, source)
     if name == "selp":
         return f"_k_selp({', '.join(args)})"

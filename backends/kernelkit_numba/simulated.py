@@ -15,7 +15,7 @@ import numpy as np
 from kernelkit.ir import scalar
 from kernelkit.ir.types import FLOAT32, FLOAT64, INT32, INT64, DType
 from kernelkit_numba.library import Library
-from kernelkit_numba.scalars import LIBDEVICE, ROUNDED
+from kernelkit_numba.scalars import FUNCTIONS, ROUNDED
 from kernelkit_numba.words import Function, Words
 
 _lock = threading.Lock()
@@ -57,7 +57,7 @@ class _Libdevice:
 
     def __init__(self) -> None:
         names: dict[str, Function] = {"double2float_rz": _cut}
-        for op, pair in {**LIBDEVICE, **ROUNDED}.items():
+        for op, pair in {**FUNCTIONS, **ROUNDED}.items():
             arity = scalar.FUNCTIONS[op].arity if op in scalar.FUNCTIONS else 2
             for name, dtype in zip(pair, (FLOAT64, FLOAT32), strict=True):
                 names[name] = _of_table(op, *[dtype] * arity)

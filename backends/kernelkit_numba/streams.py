@@ -10,6 +10,7 @@ import operator
 from typing import Any
 
 from numba import cuda
+from numba.cuda.cudadrv import driver as numba_driver
 
 from kernelkit_numba.failures import explaining
 
@@ -53,6 +54,17 @@ def _pointer(stream: Any) -> int | None:
         return operator.index(stream)
     except TypeError:
         return None
+
+
+def is_capturing(context: Any, stream: object) -> bool:
+    """Whether launches in the stream of this address are being recorded and not run."""
+    address = int(stream or 0)  # type: ignore[call-overload]
+    # The default streams are never captured, and asking disturbs a capture elsewhere.
+    if address <= 2:
+        return False
+    with context:
+        status = numba_driver.driver.cuStreamIsCapturing(numba_driver.binding.CUstream(address))
+    return bool(int(status) != 0)
 
 
 class NumbaEvent:

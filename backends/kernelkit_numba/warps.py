@@ -39,7 +39,7 @@ def _bits(words: Words, dtype: DType) -> Function:
     libdevice = words.libdevice
     if dtype.is_float:
         wide = dtype.name == "float64"
-        return libdevice.double_as_longlong if wide else libdevice.float_as_int  # type: ignore[no-any-return]
+        return libdevice.double_as_longlong if wide else libdevice.float_as_int
     kind = np.int64 if dtype.bits == 64 else np.int32
     return words.jit(lambda value: kind(value))
 
@@ -49,7 +49,7 @@ def _value(words: Words, dtype: DType) -> Function:
     libdevice = words.libdevice
     if dtype.is_float:
         wide = dtype.name == "float64"
-        return libdevice.longlong_as_double if wide else libdevice.int_as_float  # type: ignore[no-any-return]
+        return libdevice.longlong_as_double if wide else libdevice.int_as_float
     if dtype.kind == "b":
         zero = np.int32(0)
         return words.jit(lambda bits: bits != zero)
