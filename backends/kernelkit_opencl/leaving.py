@@ -27,7 +27,9 @@ def stay(analysis: Analysis, by_block: bool = False) -> ir.Kernel:
     meets = any(needs.is_meeting(s) for s in statements)
     if not active and not (meets and any(needs.parting(s) for s in analysis.kernel.body)):
         return analysis.kernel
-    return _Stayer(needs).kernel(analysis.kernel)
+    made = _Stayer(needs).kernel(analysis.kernel)
+    dead = any(var.name == LIVE for stmt in made.body for var in ir.targets(stmt))
+    return made if active or dead else analysis.kernel
 
 
 def _is_active(stmt: ir.Stmt) -> bool:

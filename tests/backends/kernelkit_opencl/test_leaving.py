@@ -26,6 +26,7 @@ from kernelkit import (
 from kernelkit.analysis.pipeline import Analysis, analyse
 from kernelkit.analysis.shape import Shape
 from kernelkit.backend import Artifact, Device, Target
+from kernelkit.frontend.arguments import ScalarArg
 from kernelkit.frontend.parser import parse
 from kernelkit.frontend.source import read_source
 from kernelkit.ir import nodes as ir
@@ -292,10 +293,9 @@ def test_generated_kernels_stay_the_same(seed: int) -> None:
 
 # ---------------------------------------------------------------- what is written
 def analysed(kernel: Any) -> Analysis:
-    types = [ArrayType(INT64, 1), ArrayType(INT64, 2), INT64]
-    from kernelkit.frontend.arguments import ScalarArg
-
-    arguments = [t if isinstance(t, ArrayType) else ScalarArg(t) for t in types]
+    arguments = {
+        "src": ArrayType(INT64, 1), "out": ArrayType(INT64, 2), "n": ScalarArg(INT64),
+    }  # fmt: skip
     made = parse(read_source(kernel), arguments, ir.Options()).kernel
     return analyse(verify(made), Shape((64, 1, 1)))
 
