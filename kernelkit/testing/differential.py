@@ -62,10 +62,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a case; `wrong` is empty where the bits are the reference's."""
+    """What became of a case; `wrong` is empty where the bits are the reference's, and where the
+    device said beforehand that it lacks what the kernel needs (`refused`)."""
 
     case: Case
     wrong: str = ""
+    refused: bool = False
 
 
 # ---------------------------------------------------------------- one kernel
@@ -119,6 +121,8 @@ def results(program: str, seed: int, cases: Sequence[Case]) -> Iterator[Result |
                 expected[case.debug] = _expected(kernel, case.debug)
             check(kernel, expected[case.debug], case.place, case.debug)
             yield Result(case)
+        except kk.CapabilityError:
+            yield Result(case, refused=True)
         except Exception as error:
             yield Result(case, f"{type(error).__name__}: {error}")
 
@@ -270,29 +274,40 @@ class Log:
     def __init__(self, path: str | None) -> None:
         self.path = path
         self.done: dict[Case, str] = {}
+        self.refused: set[Case] = set()
         if path is not None and os.path.exists(path):
             with open(path) as lines:
                 for line in lines:
                     fields = json.loads(line)
-                    wrong = fields.pop("wrong")
-                    self.done[Case(**fields)] = wrong
+                    wrong, refused = fields.pop("wrong"), fields.pop("refused", False)
+                    self._keep(Result(Case(**fields), wrong, refused))
+
+    def _keep(self, result: Result) -> None:
+        self.done[result.case] = result.wrong
+        if result.refused:
+            self.refused.add(result.case)
 
     def __call__(self, result: Result) -> None:
-        self.done[result.case] = result.wrong
+        self._keep(result)
         if result.wrong:
             print(f"{result.case}: {result.wrong}", flush=True)
         if self.path is not None:
             with open(self.path, "a") as file:
-                file.write(json.dumps({**asdict(result.case), "wrong": result.wrong}) + "\n")
+                known = {"wrong": result.wrong, "refused": result.refused}
+                file.write(json.dumps(asdict(result.case) | known) + "\n")
 
     def summary(self) -> Iterator[str]:
         """How many cases there were of each kind, and how many of them differ."""
         every = Counter((c.program, c.place, c.debug) for c in self.done)
         wrong = Counter((c.program, c.place, c.debug) for c, text in self.done.items() if text)
+        refused = Counter((c.program, c.place, c.debug) for c in self.refused)
         for key, count in sorted(every.items()):
             program, place, debug = key
             build = "debug" if debug else "release"
-            yield f"{program:12} {place:12} {build:8} {count:7} kernels, {wrong[key]} findings"
+            less = f", {refused[key]} of them refused" if refused[key] else ""
+            yield (
+                f"{program:12} {place:12} {build:8} {count:7} kernels{less}, {wrong[key]} findings"
+            )
         yield f"{len(self.done)} in all, {sum(wrong.values())} findings"
 
 

@@ -137,6 +137,22 @@ def test_a_run_goes_on_where_the_last_one_ended(
     assert "3 in all, 0 findings" in capsys.readouterr().out
 
 
+def test_what_a_device_lacks_is_no_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise kk.CapabilityError("it has no warps")
+
+    monkeypatch.setattr(differential, "check", refuse)
+    case = Case("images", 0, "python", False)
+    assert list(differential.results("images", 0, [case])) == [case, Result(case, refused=True)]
+    log = differential.Log(str(tmp_path / "log"))
+    log(Result(case, refused=True))
+    again = differential.Log(str(tmp_path / "log"))
+    assert again.refused == {case}
+    assert "1 kernels, 1 of them refused, 0 findings" in next(again.summary())
+
+
 def test_findings_of_an_earlier_run_count(tmp_path: Path) -> None:
     log = differential.Log(str(tmp_path / "log"))
     log(Result(Case("images", 0, "python", False), "it differs"))
