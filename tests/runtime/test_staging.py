@@ -160,6 +160,29 @@ def test_a_column_does_not_bring_its_picture_along(far: FakeDevices) -> None:
     assert far.memories[0].copied_in < 10_000
 
 
+@pytest.mark.parametrize("step", [2, -2, 4, 1])
+def test_steps_that_kernels_are_compiled_for_are_kept(far: FakeDevices, step: int) -> None:
+    source, out = np.arange(4000.0).reshape(40, 100)[::10, ::step], np.zeros((4, 100))
+    double2.on("gpu").forall((4, 25))(source, out[:, :25])
+    ((_, _, (there, _), _),) = far.launches
+    assert there.strides[-1] == source.strides[-1]
+    np.testing.assert_array_equal(there.data, source)
+    assert far.memories[0].copied_in < 4 * 100 * 8 * 3
+
+
+def test_alignment_is_kept(far: FakeDevices) -> None:
+    @kk.kernel
+    def both(octets, numbers):
+        octets[0] = 1
+        numbers[0] = 1
+
+    a = np.zeros(6)
+    both.on("gpu")[1, 1](a.view(np.uint8)[3:], a[1:])
+    assert (a.view(np.uint8)[3], a[1]) == (1, 1)
+    ((_, _, natives, _),) = far.launches
+    assert all(native.data.flags.aligned for native in natives)
+
+
 def test_gaps_are_neither_read_nor_written(far: FakeDevices) -> None:
     whole = np.zeros(20)
 
