@@ -57,19 +57,19 @@ class Case:
 #: Arrays far larger than the second-level cache of any GPU, and less than 2 GiB each.
 PHOTO = (8192, 8192)
 PHOTOS = ((37, 71), (8, 9), (65, 66))
-LINE = (2**27,)
+LINE = (2**26,)
 LINES = ((1000,), (1,), (1031,))
 
 #: Rows are printed in this order.
 CASES = (
     Case("correlate", "5x5 correlation, 8192^2", problems.correlation, PHOTO, PHOTOS),
     Case("correlate_tiled", "5x5 correlation, tiled", problems.correlation, PHOTO, PHOTOS),
-    Case("saxpy", "saxpy, 2^27", problems.saxpy, LINE, LINES, BANDWIDTH),
+    Case("saxpy", "saxpy, 2^26", problems.saxpy, LINE, LINES, BANDWIDTH),
     Case("transpose", "transpose, 8192^2", transposition, PHOTO, PHOTOS, BANDWIDTH),
-    Case("total", "sum of 2^27, shuffles", problems.summation, LINE, LINES),
+    Case("total", "sum of 2^26, shuffles", problems.summation, LINE, LINES),
     Case("matmul", "matrix product, 2048^3, tiles", problems.product, (2048,) * 3,
          ((20, 33, 37), (1, 5, 2), (16, 16, 32))),
-    Case("histogram", "histogram, 2^26 uint8", problems.histogram, (2**26,), LINES),
+    Case("histogram", "histogram, 2^26 uint8", problems.histogram, LINE, LINES),
     Case("mandelbrot", "Mandelbrot set, 2048^2", problems.mandelbrot, (2048, 2048),
          ((11, 13), (5, 40))),
 )  # fmt: skip

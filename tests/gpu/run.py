@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,9 @@ import readings  # noqa: E402  (beside this file)
 #: Back ends whose GPU this is about.
 BACKENDS = ("cuda", "numba")
 #: Seconds that a command of a part may take.
-LIMITS = {"conformance": 150, "generator": 100, "sanitizer": 120, "bench": 170}
+LIMITS = {"conformance": 150, "generator": 100, "sanitizer": 180, "bench": 240}
+#: Seconds that a command which is stopped has for its last words.
+PATIENCE = 20
 #: Seconds after which the generator draws no more kernels.
 DRAWING = 60
 #: The tools of compute-sanitizer, and what each is told. That an API refuses what a test asks of it,
@@ -91,6 +94,7 @@ class Session:
                 result.said = "" if status == 0 else f"status {status}"
             except subprocess.TimeoutExpired:
                 result.status, result.said = "timed out", f"after {LIMITS[result.part]} s"
+                _interrupt(process)
             finally:
                 _end(process)
         result.seconds = round(time.monotonic() - start, 1)
@@ -109,10 +113,19 @@ class Session:
         ]  # fmt: skip
 
 
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Lets a command write down what it has found so far."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        pass
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends a command and what it started."""
     try:
-        os.killpg(process.pid, 9)
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     process.wait()
