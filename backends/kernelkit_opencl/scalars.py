@@ -79,6 +79,27 @@ WIDE_DIVISION: Final = (
     "-DKK_SQRT(a)=((float)sqrt((double)(a)))",
 )
 
+# By integers, as vstore_half and vload_half need an address: PoCL 3 gives the threads of a block one
+# place for all, once there are barriers.
+_HALF_BITS: Final = """
+u32 bits = as_uint({0}), sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
+if (size > 0x7f800000u) return (u16)(sign | 0x7e00u | (size >> 13 & 0x3ffu));
+if (size >= 0x477ff000u) return (u16)(sign | 0x7c00u);
+if (size < 0x38800000u) return (u16)(sign | (as_uint(as_float(size) + 0.5f) - 0x3f000000u));
+return (u16)(sign | ((size + 0xc8000fffu + (size >> 13 & 1u)) >> 13));
+""".strip()
+#: A float32 that rounds to a float16 as the float64 does: what is lost leaves an odd last bit.
+_ODD: Final = """
+f32 y = convert_float_rtz(x);
+if ((f64)y != x && !isnan(x)) y = as_float(as_uint(y) | 1u);
+""".strip()
+_HALF_VALUE: Final = """
+u32 sign = (u32)(x & 0x8000u) << 16, size = x & 0x7fffu;
+if (size >= 0x7c00u) return as_float(sign | 0x7f800000u | size << 13);
+if (size < 0x400u) return as_float(sign | as_uint((f32)size * 0x1p-24f));
+return as_float(sign | ((size << 13) + 0x38000000u));
+""".strip()
+
 SPELLING: Final = ScalarSpelling(
     function="static inline",
     integers=_INTEGERS,
@@ -111,9 +132,9 @@ SPELLING: Final = ScalarSpelling(
     },
     saturating={},
     halves={
-        "u16_f32": "u16 bits;\nvstore_half_rte(x, 0, (half*)&bits);\nreturn bits;",
-        "u16_f64": "u16 bits;\nvstore_half_rte(x, 0, (half*)&bits);\nreturn bits;",
-        "f32_u16": "return vload_half(0, (const half*)&x);",
+        "u16_f32": _HALF_BITS.format("x"),
+        "u16_f64": f"{_ODD}\n{_HALF_BITS.format('y')}",
+        "f32_u16": _HALF_VALUE,
     },
     infinity="INFINITY",
     nan="NAN",
