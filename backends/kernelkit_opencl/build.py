@@ -30,7 +30,7 @@ class BuildError(InternalError):
 def options(features: Collection[str], processor: str = "") -> list[str]:
     """What a build is asked for, with what pyopencl's users ask for. PoCL keeps what it compiles
     under a name for the device that does not tell the processor we gave it: the definition does."""
-    found: list[str] = []
+    found = ["-w"]
     if ROUNDED in features:
         found.append("-cl-fp32-correctly-rounded-divide-sqrt")
     elif FP64 in features:

@@ -54,7 +54,7 @@ def find() -> Found:
 
 
 def _sorted_out(platforms: list[Any]) -> Found:
-    wrong = []
+    wrong: list[str] = []
     usable = []
     for device in _listed(platforms, wrong):
         pocl.choose_method(device)

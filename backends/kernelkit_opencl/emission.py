@@ -27,7 +27,7 @@ def emit(analysis: Analysis, target: Target) -> Artifact:
             raise CapabilityError("\n".join(wrong))
     kernel = stay(analysis, WARPS not in features)
     if kernel is not analysis.kernel:
-        analysis = analyse(kernel, analysis.shape)
+        analysis = analyse(kernel, analysis.shape, checked=True)
     source = print_kernel(analysis, dialect_for(features))
     return Artifact(source.text, source.metadata)
 

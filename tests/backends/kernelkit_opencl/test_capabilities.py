@@ -70,12 +70,12 @@ def test_features_and_build_options(monkeypatch: pytest.MonkeyPatch):
     assert WARPS in features_of(SUBGROUPS, IEEE, (16, 32))
     assert WARPS not in features_of(SUBGROUPS, IEEE, (8, 16))
     assert WARPS not in features_of(SUBGROUPS[1:], IEEE, (32,))
-    rounded = ["-cl-fp32-correctly-rounded-divide-sqrt"]
-    assert options([FP64, ROUNDED]) == rounded and options([]) == []
-    assert options([FP64]) == list(WIDE_DIVISION)
+    rounded = ["-w", "-cl-fp32-correctly-rounded-divide-sqrt"]
+    assert options([FP64, ROUNDED]) == rounded and options([]) == ["-w"]
+    assert options([FP64]) == ["-w", *WIDE_DIVISION]
     assert options([ROUNDED], "x86-64-v3") == [*rounded, "-DKK_PROCESSOR=x86_64_v3"]
-    monkeypatch.setenv("PYOPENCL_BUILD_OPTIONS", "-cl-opt-disable -w")
-    assert options([]) == ["-cl-opt-disable", "-w"]
+    monkeypatch.setenv("PYOPENCL_BUILD_OPTIONS", "-cl-opt-disable -DX")
+    assert options([]) == ["-w", "-cl-opt-disable", "-DX"]
 
 
 @each_device
