@@ -131,7 +131,10 @@ class Configured(Generic[P]):
         if reading.has_host_arrays():
             from kernelkit.runtime import staging
 
-            return staging.launch(executable, place, config, reading, found.written, stream)
+            in_place = not self._kernel.specialiser.settings.debug
+            return staging.launch(
+                executable, place, config, reading, found.written, stream, in_place
+            )
         if reading.foreign:
             from kernelkit.runtime.warm import warm
 

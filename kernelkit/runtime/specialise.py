@@ -161,7 +161,7 @@ class Specialiser:
 
     def __init__(self, fn: Callable[..., Any], settings: Settings) -> None:
         self._fn = fn
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.RLock()
         self._tables: dict[tuple[Place, Dim3], Table] = {}
         #: Grid, block and the like -> the last launch, if it was one on a device.
@@ -212,7 +212,7 @@ class Specialiser:
 
     def _new(self, place: Place, block: Dim3, reading: Reading) -> Specialisation:
         """A specialisation, as an earlier process left it or from the beginning."""
-        recalled = recall(self._fn, reading.types, self._settings, place, block)
+        recalled = recall(self._fn, reading.types, self.settings, place, block)
         if recalled is None:
             return self._analysed(place, block, reading, None)
         narrow = (NOALIAS | SMALL, SMALL) if is_narrow(place) else ()
@@ -245,7 +245,7 @@ class Specialiser:
         # The rooms are imported when the first kernel is compiled: `import kernelkit` stays light.
         from kernelkit.runtime.build import build
 
-        return build(self._fn, types, self._settings, place, block)
+        return build(self._fn, types, self.settings, place, block)
 
     def _version(self, latest: Specialisation | None) -> Specialisation | None:
         """The version whose captures still hold."""

@@ -135,6 +135,8 @@ class _Staged:
     """Native arrays for a launch, and what is to be done after it."""
 
     memory: Any
+    #: The memory's own, if it is to be used.
+    borrow: Any
     natives: list[Any]
     #: Native arrays and the pieces to be fetched from them: whole arrays, and spans.
     arrays: list[tuple[Any, np.ndarray]] = field(default_factory=list)
@@ -159,12 +161,11 @@ class _Staged:
                 self.spans.append((base, changed))
 
     def _borrow(self, span: _Span, written: bool) -> bool:
-        borrow = getattr(self.memory, "borrow", None)
-        if borrow is None or span.address is None:
+        if self.borrow is None or span.address is None:
             return False
         start = min(byte_bounds(p.array)[0] for p in span.pieces)
         bytes_there = _host_bytes(start, span.address + span.size - start, written)
-        base = borrow(bytes_there)
+        base = self.borrow(bytes_there)
         if base is None:
             return False
         self.borrowed.append((base, bytes_there, written))
@@ -219,11 +220,17 @@ def launch(
     reading: Reading,
     written: Sequence[int],
     stream: Any,
+    in_place: bool,
 ) -> None:
-    """Launch on a device with arguments some of which are NumPy arrays, and wait for it."""
+    """Launch on a device with arguments some of which are NumPy arrays, and wait for it.
+
+    in_place: the device may work on the host's memory itself, where it can; not for kernels that
+    may raise half-way.
+    """
     arrays = {i: x for i, x in enumerate(reading.leaves) if type(x) is np.ndarray}
     _check(reading, place, arrays, stream)
-    staged = _Staged(place.memory, reading.natives())
+    borrow = getattr(place.memory, "borrow", None) if in_place else None
+    staged = _Staged(place.memory, borrow, reading.natives())
     try:
         for span in _spans(arrays):
             _add(staged, span, frozenset(written), reading, place)

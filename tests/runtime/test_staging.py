@@ -326,7 +326,7 @@ def test_a_failed_launch_writes_nothing_and_the_next_one_works(far: FakeDevices)
     np.testing.assert_array_equal(dst[::2], src * 2)
 
 
-def test_a_fault_writes_nothing_and_the_next_launch_works(far: FakeDevices) -> None:
+def test_a_fault_writes_nothing_and_the_next_launch_works(gpu: FakeDevices) -> None:
     @kk.kernel(debug=True)
     def checked(a, n):
         for i in range(n):
