@@ -180,11 +180,9 @@ class _Stayer:
             body = self.level(stmt.body, inside)
             late = self.look_late(stmt.span)
             # Who came by a jump was not looked for before.
-            return [
-                *before,
-                ir.For(stmt.span, stmt.target, *bounds, (*self.again(late), *body)),
-                *late,
-            ]
+            whole = (*self.again(late), *body)
+            start, stop, step = bounds
+            return [*before, ir.For(stmt.span, stmt.target, start, stop, step, whole), *late]
         prelude = self.level(stmt.prelude, inside)
         told, condition = self.value(stmt.condition)
         body = self.level(stmt.body, inside)
@@ -217,8 +215,8 @@ class _Stayer:
         mask = stmt.mask or ir.Constant(span, UINT32, 0xFFFFFFFF)
         if op == "activemask":
             op, operands = "ballot", (ir.Constant(span, BOOL, value=True),)
-        mask, *operands = (self.harmless(e) for e in (mask, *operands))
-        made = ir.Warp(span, op, mask, tuple(operands), stmt.results)
+        operands = tuple(self.harmless(operand) for operand in operands)
+        made = ir.Warp(span, op, self.harmless(mask), operands, stmt.results)
         kept = self.needs.kept(stmt) if self.dead else ()
         return [made, *(s for var in kept for s in self.tell(var, var, span))]
 
@@ -226,8 +224,6 @@ class _Stayer:
     def harmless(self, expr: ir.Expr, common: bool = False) -> ir.Expr:
         """The value; 0 in dead threads, unless it is a common one and `common` allows it."""
         if not self.dead or (common and self.needs.is_common(expr)):
-            return expr
-        if isinstance(expr, ir.Constant) and common:
             return expr
         zero = {"b": False, "f": 0.0, "c": 0j}.get(expr.type.kind, 0)
         nothing = ir.Constant(expr.span, expr.type, zero)
