@@ -18,7 +18,7 @@ from kernelkit_numba.failures import DeviceMemoryError, explaining
 from kernelkit_numba.streams import NumbaEvent, address_of, is_capturing
 
 #: `plain` speaks only of arrays up to this size.
-_PLAIN_BYTES: Final = 1 << 30
+_PLAIN_BYTES: Final = (1 << 30) - 1
 
 
 class NumbaMemory:
