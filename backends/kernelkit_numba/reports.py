@@ -19,7 +19,7 @@ from kernelkit.emit import launch_record as record
 from kernelkit.emit.fault_report import site_number
 from kernelkit.emit.payload import pieces_of, values_of
 from kernelkit.emit.python_names import described
-from kernelkit.errors import NOWHERE, Span
+from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, INT64, UINT32, UINT64, ArrayType
 from kernelkit_numba.build import Build
@@ -45,12 +45,13 @@ class _Reports:
         self.sites: list[dict[str, Any]] = []
         self._debug, self._wraps = kernel.options.debug, kernel.options.wraparound
         self._words, self._numbers = words, count(1)
+        self._at_home = Build(kernel.span)
         checked = unsure(kernel.params, kernel.body) if self._debug else ()
         self._flags = {var: ir.Var(f".set.{var.name}", BOOL) for var in checked}
 
     def flags(self) -> Iterator[ir.Stmt]:
         for flag in self._flags.values():
-            yield Build(NOWHERE).assign(flag, Build(NOWHERE).truth(False))
+            yield self._at_home.assign(flag, self._at_home.truth(False))
 
     # ------------------------------------------------------------ statements
     def body(self, body: ir.Body) -> ir.Body:

@@ -29,7 +29,8 @@ def typed() -> Typed:
         found = kernel.specialiser.analyse(
             registry.place("python"), kernel[1, block].block, reading
         )
-        return found.analysed(reading.leaves).kernel, reading.leaves
+        variant = found.variant(reading.leaves, small_grid=False)
+        return found.analysed(variant).kernel, reading.leaves
 
     return run
 
