@@ -31,6 +31,7 @@ CUDA: Final = CDialect(
     constant="static __constant__ {type} {name}[{size}] = {{{values}}};",
     dynamic="extern __shared__ __align__(16) unsigned char kk_dynamic[];",
     unroll="#pragma unroll",
+    assume="__builtin_assume({condition});",
     lines=True,
     static_shared=STATIC_SHARED,
 )

@@ -46,6 +46,8 @@ class CDialect:
     buffers: bool = False
     #: Before a loop whose number of turns is known and small.
     unroll: str = ""
+    #: Tells the compiler what holds, if it can be told. Field: condition.
+    assume: str = ""
     #: Whether to say where each statement comes from, for profilers.
     lines: bool = False
     #: Whether threads may return while others wait in barriers.

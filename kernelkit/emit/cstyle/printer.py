@@ -130,7 +130,25 @@ class _Printer:
             bx, by, bz = (f"(i64){register('blockIdx', axis)}" for axis in range(3))
             gx, gy = (f"(i64){register('gridDim', axis)}" for axis in range(2))
             found.append(f"const i64 kk_block = ({bz} * {gy} + {by}) * {gx} + {bx};")
-        return [*found, *scratch]
+        return [*self._bounds("\n".join((text, *found))), *found, *scratch]
+
+    def _bounds(self, text: str) -> list[str]:
+        """What compilers do not know of threadIdx, although they know the block; it tells them how
+        many turns a loop has that begins there."""
+        unit = self._unit
+        loops = (stmt for stmt in ir.walk(unit.kernel.body) if isinstance(stmt, ir.For))
+        if not unit.dialect.assume or all(isinstance(loop.start, ir.Constant) for loop in loops):
+            return []
+        sides = (unit.threads, 1, 1) if unit.row else unit.block
+        names = [
+            unit.dialect.registers["threadIdx"].format(axis=axis, number=number)
+            for number, axis in enumerate("xyz")
+        ]
+        return [
+            unit.dialect.assume.format(condition=f"{name} < {side}u")
+            for name, side in zip(names, sides, strict=True)
+            if name in text
+        ]
 
     def _metadata(self, name: str) -> dict[str, Any]:
         unit = self._unit
