@@ -61,6 +61,13 @@ class Array:
     def _c_contiguous(self) -> bool:
         return self.host().flags.c_contiguous
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "data": (self.data.ptr, False), "shape": self.shape, "strides": self.strides,
+            "typestr": self.dtype.str, "version": 3,
+        }  # fmt: skip
+
     def host(self) -> np.ndarray:
         return np.asarray(_Bytes(self))
 
