@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from opencl_devices import FOUND, each_device
 
 import kernelkit as kk
 import kernelkit_cpu
@@ -268,6 +269,17 @@ def test_the_results_stay_the_same(staying: Staying, kernel: Any, n: int) -> Non
         kernel.on("staying")[4, 64](src, found, n)
         assert (found == expected).all()
     assert staying.changed
+
+
+@each_device
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda k: k.__name__)
+def test_devices_give_the_same(device: Any, kernel: Any) -> None:
+    for n in (1, 65, 150):
+        src = np.random.default_rng(n).integers(0, 64, 256)
+        expected, found = np.zeros((2, 256, 3), np.int64)
+        kernel.on("python")[4, 64](src, expected, n)
+        kernel.on(f"opencl:{FOUND.devices.index(device)}")[4, 64](src, found, n)
+        assert (found == expected).all()
 
 
 def returns_and_meets(source: str) -> bool:
