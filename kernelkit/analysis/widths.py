@@ -20,6 +20,8 @@ Range = tuple[int, int]
 
 #: What small launches keep: extents, arguments, threads along an axis of the grid.
 SMALL: Final = (1 << 30) - 1
+#: And blocks along y and along z.
+ROWS: Final = (1 << 16) - 1
 #: Blocks along an axis that any device takes.
 _BLOCKS: Final = 2**31 - 1
 _INT32: Final = (-(1 << 31), (1 << 31) - 1)
@@ -203,7 +205,8 @@ class Widths:
             return 0, threads - 1
         if expr.register == "blockDim":
             return threads, threads
-        blocks = max(1, SMALL // threads) if self._small else _BLOCKS
+        most = ROWS if expr.axis else SMALL
+        blocks = max(1, min(most, SMALL // threads)) if self._small else _BLOCKS
         return (1, blocks) if expr.register == "gridDim" else (0, blocks - 1)
 
 

@@ -376,7 +376,8 @@ Body = tuple[Stmt, ...]
 class Options:
     """What a specialisation was asked for, and what its launch promises: `noalias`, that no array
     that is written overlaps another; `small`, that each array spans less than 2**31 bytes, and no
-    extent, no axis of the grid in threads, and no int64 argument (its sign aside) is 2**30 or more.
+    extent, no axis of the grid in threads, and no int64 argument (its sign aside) is 2**30 or more,
+    nor has the grid 2**16 blocks along y or z, which is more than CUDA takes.
     """
 
     debug: bool = False

@@ -16,16 +16,19 @@ from kernelkit.runtime.foreign import ForeignArray
 
 #: No array that is written overlaps another.
 NOALIAS: Final = 1
-#: Extents, int64 arguments and the threads along an axis of the grid are within +-LARGEST, arrays
-#: span less than 2**31 bytes. Only back ends that are `narrow` ask for it.
+#: Extents, int64 arguments and the threads along an axis of the grid are within +-LARGEST, there are
+#: at most ROWS blocks along y and z, and arrays span less than 2**31 bytes. Only back ends that are `narrow` ask for it.
 SMALL: Final = 2
 
 LARGEST: Final = (1 << 30) - 1
+ROWS: Final = (1 << 16) - 1
 _SPAN: Final = 1 << 31
 
 
 def is_small_grid(grid: Dim3, block: Dim3) -> bool:
-    """Whether no axis of the grid has too many threads."""
+    """Whether no axis of the grid has too many threads, or blocks."""
+    if grid[1] > ROWS or grid[2] > ROWS:
+        return False
     return all(g * b <= LARGEST for g, b in zip(grid, block, strict=True))
 
 

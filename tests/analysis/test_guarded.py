@@ -52,8 +52,23 @@ def turned(out, limit):
     out[2] = a + b
 
 
-def ranges(kernel: Any, limit: Any) -> dict[str, tuple[int, int]]:
-    args = (np.zeros(5, np.int64), limit)
+@kk.kernel
+def tiles(out):
+    top = kk.blockIdx.y * 32
+    deep = kk.gridDim.z * 4
+    left = kk.blockIdx.x * 32
+    out[2] = top + left + deep
+
+
+def test_grids_of_small_launches_are_cudas_along_y_and_z():
+    found = ranges(tiles)
+    assert found["top"] == (0, 65534 * 32)
+    assert found["deep"] == (4, 65535 * 4)
+    assert found["left"] == (0, (SMALL - 1) * 32)
+
+
+def ranges(kernel: Any, *limit: Any) -> dict[str, tuple[int, int]]:
+    args = (np.zeros(5, np.int64), *limit)
     reading = read(kernel.parameters, kernel.parameters.bind(args, {}))
     parsed = parse(read_source(kernel.__wrapped__), reading.types, ir.Options(small=True)).kernel
     found = Widths(parsed, (1, 1, 1))

@@ -387,6 +387,9 @@ def test_what_is_small() -> None:
     assert is_small_grid((g // 256, 5, 1), (256, 4, 1))
     assert not is_small_grid((g // 256 + 1, 1, 1), (256, 1, 1))
     assert not is_small_grid((1, g, 1), (1, 2, 1))
+    assert is_small_grid((g, 65535, 65535), (1, 1, 1))
+    assert not is_small_grid((1, 65536, 1), (1, 1, 1))
+    assert not is_small_grid((1, 1, 65536), (1, 1, 1))
     item = np.zeros(1, np.int8)
     spread = np.lib.stride_tricks.as_strided
     for small in (
