@@ -99,7 +99,16 @@ def test_a_launch_that_fails_leaves_the_rows(one_gpu, monkeypatch, capsys):
 def test_without_cupy_nothing_keeps_the_time(one_gpu, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert gpu.main(["--backends", "cuda"]) == 1
-    assert "CuPy keeps the time, and is missing" in capsys.readouterr().err
+    assert "CuPy keeps the time, and cannot: " in capsys.readouterr().err
+
+
+def test_a_clock_that_finds_no_gpu_is_one_line(one_gpu, monkeypatch, capsys):
+    def fail(cupy):
+        raise RuntimeError("no CUDA-capable device is detected")
+
+    monkeypatch.setattr(gpu, "Clock", fail)
+    assert gpu.main(["--backends", "cuda"]) == 1
+    assert capsys.readouterr().err.endswith("cannot: no CUDA-capable device is detected\n")
 
 
 def test_an_unknown_back_end_is_said(monkeypatch):
