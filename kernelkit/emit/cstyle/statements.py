@@ -296,7 +296,8 @@ class Statements:
         if not self._unit.dialect.unroll or not all(isinstance(e, ir.Constant) for e in bounds):
             return False
         start, stop, step = (int(e.value.real) for e in bounds if isinstance(e, ir.Constant))
-        return step != 0 and 0 < len(range(start, stop, step)) <= _TURNS and _is_small(stmt.body)
+        turns = -((start - stop) // step) if step else 0  # len(range()) has less room
+        return 0 < turns <= _TURNS and _is_small(stmt.body)
 
     def _while(self, stmt: ir.While) -> None:
         unit = self._unit
