@@ -154,6 +154,14 @@ def quotient(a, out):
         out[i] = a[i] / out[i]
 
 
+@kk.kernel
+def long_loop(out):
+    for i in range(-(2**63), 2**63 - 1, 7):
+        if i > out[0]:
+            out[0] = i
+            break
+
+
 def shown(kernel, count, what, arch="sm_90"):
     place = registry.offline("cuda", arch)
     arrays = [np.zeros(8, np.float32) for _ in range(count)]
@@ -172,6 +180,10 @@ def test_reproducible_kernels_are_not_contracted() -> None:
 
 def test_arguments_that_may_not_overlap_are_read_through_the_cache_of_constants() -> None:
     assert "ld.global.nc" in shown(multiply_add, 4, "ptx")
+
+
+def test_loops_with_more_turns_than_a_length_of_python_has() -> None:
+    assert ".entry k_long_loop" in shown(long_loop, 1, "ptx")
 
 
 def test_resources_for_people() -> None:
