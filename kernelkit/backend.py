@@ -174,6 +174,8 @@ class Backend(Protocol):
 
     forms: a mapping of names to functions (Analysis, Target) -> text, which
         `kernel.inspect(what=name)` shows.
+    offline: arch -> Target, of a device that is not at hand; "" for what it thinks best. Kernels can be
+        inspected and compiled for it.
     narrow = True: kernels are compiled with Options.small wherever a launch keeps that promise, and
         once more without it where one does not.
     cached, cache_key, cache: see DiskCache, and docs/backends.md.
