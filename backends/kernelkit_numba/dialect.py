@@ -64,8 +64,8 @@ NUMBA: Final = PythonDialect(
         "device": "cuda.threadfence()",
         "system": "cuda.threadfence_system()",
     },
-    range="",  # lowering leaves no range
-    checked_range="",
+    range="range({args})",
+    checked_range="range({args})",
     tick="",
     print="",  # nor texts
     text="",

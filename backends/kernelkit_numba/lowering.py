@@ -1,9 +1,10 @@
 """A kernel in fewer words: what numba.cuda would do otherwise than the language, or not as well.
 
-In: a kernel. Out: one that does the same, without `For`, without extents that are known, whose
-names are all assigned before they are read, and whose indices wrap as numba.cuda's do.
+In: a kernel. Out: one that does the same, without extents that are known, whose names are all
+assigned before they are read, and whose indices wrap as numba.cuda's do.
 Holds: a `For` becomes a `While` whose counter moves on at the head of its turn, so that `continue`
-needs no care; the counter never passes the end of int64.
+needs no care; the counter never passes the end of int64. A `For` whose step is positive but not
+constant, as in grid-stride loops, stays one: LLVM unrolls what Numba makes of it.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
+from kernelkit.analysis.shape import Block
+from kernelkit.analysis.widths import Widths
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import BOOL, INT64, UINT64, DType
 
 
-def lowered(kernel: ir.Kernel) -> ir.Kernel:
-    """The kernel as the printer gets it."""
-    body = _Lowering(kernel).body(kernel.body)
+def lowered(kernel: ir.Kernel, block: Block | None = None) -> ir.Kernel:
+    """The kernel as the printer gets it, for a block if that is known."""
+    body = _Lowering(kernel, block).body(kernel.body)
     return replace(kernel, body=(*_zeros(kernel, body), *body))
 
 
 class _Lowering:
-    def __init__(self, kernel: ir.Kernel) -> None:
+    def __init__(self, kernel: ir.Kernel, block: Block | None) -> None:
+        self._widths = None if block is None else Widths(kernel, block)
         self._wraps = kernel.options.wraparound
         self._numbers = count(1)
 
@@ -66,7 +70,21 @@ class _Lowering:
             case _:
                 yield stmt
 
+    def _strides(self, stmt: ir.For) -> bool:
+        """Whether a range has a step that is no constant and that Numba's `range` counts with."""
+        if self._widths is None or isinstance(stmt.step, ir.Constant):
+            return False
+        return self._widths.range(stmt.step)[0] > 0 and self._widths.range(stmt.start)[0] >= 0
+
     def _for(self, stmt: ir.For) -> Iterator[ir.Stmt]:
+        if self._strides(stmt):
+            # Numba takes the start from the stop, which must not fall below int64.
+            stop = ir.Binary(
+                stmt.span, INT64, "max", self._expr(stmt.stop), _constant(stmt.span, 0)
+            )
+            start, step = self._expr(stmt.start), self._expr(stmt.step)
+            yield replace(stmt, start=start, stop=stop, step=step, body=self.body(stmt.body))
+            return
         span, names = stmt.span, next(self._numbers)
 
         def named(what: str, value: ir.Expr) -> Iterator[ir.Stmt]:

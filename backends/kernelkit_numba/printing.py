@@ -23,7 +23,7 @@ _HEAD = "# numba.cuda, with device functions _k_... of kernelkit_numba\n"
 def printed(analysis: Analysis) -> tuple[str, dict[str, Any]]:
     """Text and metadata."""
     reporter, sites, has_record = reporting(analysis.kernel)
-    kernel = lowered(reporter)
+    kernel = lowered(reporter, analysis.shape.block)
     source = print_kernel(kernel, REPRODUCIBLE if kernel.options.reproducible else NUMBA)
     return _HEAD + source.text, {
         "name": source.function,
