@@ -16,8 +16,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import kernelkit_cuda
 import kernelkit_python
 from kernelkit import registry
@@ -106,7 +104,7 @@ def demo() -> None:
 
 
 def benchmarks() -> None:
-    """Every case of the benchmarks at its least size; those of GPUs too, where they have a table."""
+    """Every case of the benchmarks at its least size."""
     import kernelkit as kk
     from kernelkit.bench import cpu_cases
 
@@ -121,12 +119,12 @@ def benchmarks() -> None:
 
 
 def _gpu_kernels() -> None:
-    from kernelkit.bench import gpu_kernels
+    """As on GPUs, but for one block of each: their code is all that is wanted."""
+    from kernelkit.bench import gpu_cases
 
-    src = np.arange(33 * 40, dtype=np.float32).reshape(33, 40)
-    dst = np.zeros((40, 33), np.float32)
-    gpu_kernels.transpose[(2, 2), (gpu_kernels.TILE, gpu_kernels.ROWS)](src, dst)
-    assert (dst == src.T).all()
+    for case in gpu_cases.CASES:
+        launch = case.launch(lambda array: array, *case.problem(*max(case.small)).inputs)
+        case.ours[(1,) * len(launch.grid), launch.block](*launch.arguments)
 
 
 def main(out: str, program: str) -> None:
