@@ -56,10 +56,11 @@ def status_of(error: BaseException) -> int | None:
 
 def explained(error: BaseException, doing: str) -> KernelError | None:
     """The error to raise in place of one of CUDA's; `doing`: what was going on. None for others."""
-    status = status_of(error)
+    status, said = status_of(error), str(error)
+    if isinstance(error, MemoryError) and not isinstance(error, KernelError):
+        status = OUT_OF_MEMORY
     if status is None:
         return None
-    said = str(error)
     if status == OUT_OF_MEMORY:
         return DeviceMemoryError(f"{doing}: there is no room on the device ({said})")
     if status in _STICKY:

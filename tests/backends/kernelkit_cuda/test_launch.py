@@ -332,7 +332,7 @@ def test_kernels_that_say_something_cannot_be_captured(make: Make, cupy: Any) ->
 def test_no_room_for_the_record(make: Make, cupy: Any) -> None:
     made = make([entry("record", "u64")], [], **TALKING)
     cupy.room = 1000
-    with pytest.raises(MemoryError):
+    with pytest.raises(DeviceMemoryError, match="running f: there is no room on the device"):
         made.launch(CONFIG, (), None)
     assert cupy.launches == []
 
