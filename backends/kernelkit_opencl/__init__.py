@@ -60,14 +60,15 @@ class OpenclBackend:
         from kernelkit_opencl.build import options
         from kernelkit_opencl.contexts import home
         from kernelkit_opencl.devices import find
-        from kernelkit_opencl.intel import in_order, reorders
+        from kernelkit_opencl.intel import strict, takes_liberties
         from kernelkit_opencl.launch import OpenclExecutable
 
         found, made = find(), json.loads(binary.data)
         native, text = found.devices[device.index], made["text"]
-        if binary.metadata["reproducible"] and reorders(native):
-            text = in_order(text)
         asked = options(made["features"].split(), found.processors[device.index])
+        if takes_liberties(native):
+            text, more = strict(text, binary.metadata["reproducible"])
+            asked += more
         return OpenclExecutable(text, binary.metadata, asked, home(native))
 
     def memory(self, device: Device) -> OpenclMemory:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from opencl_devices import each_device
+from opencl_devices import FOUND, each_device
 
 import kernelkit as kk
 from kernelkit.backend import Device, Target
@@ -115,8 +116,6 @@ def halve(values):
 
 
 def test_float64_is_refused(small):
-    import numpy as np
-
     with pytest.raises(
         kk.CapabilityError, match="needs float64, which a small GPU lacks; use float32"
     ):
@@ -131,8 +130,6 @@ def exactly(values):
 
 
 def test_what_is_not_reproducible_is_refused(small):
-    import numpy as np
-
     with pytest.raises(kk.CapabilityError, match="needs reproducible floating point"):
         exactly.on("small")[1, 4](np.ones(4, np.float32))
 
@@ -145,16 +142,46 @@ def vote(values):
 
 
 def test_warps_in_branches_are_refused_without_subgroups(small):
-    import numpy as np
-
     with pytest.raises(kk.CapabilityError, match="needs a device with subgroups of 32"):
         vote.inspect(np.ones(32, np.int32), backend="small", what="source")
 
 
-# ---------------------------------------------------------------- Intel's loops
-def test_loops_that_stay_in_order():
-    text = "    for (i = 0; i < n; ++i) {\n    while (1) {\n    } while (0);\n  x = for_all;\n"
-    assert intel.in_order(text) == (
-        "#pragma clang loop vectorize(disable)\n    for (i = 0; i < n; ++i) {\n"
-        "#pragma clang loop vectorize(disable)\n    while (1) {\n    } while (0);\n  x = for_all;\n"
-    )
+# ---------------------------------------------------------------- Intel's liberties
+def test_kernels_for_intel_s_runtime():
+    text = "static inline int f(int x) { return x; }\n"
+    assert intel.strict(text, True) == (text, ["-cl-opt-disable"])
+    early = "static inline __attribute__((always_inline)) int f(int x) { return x; }\n"
+    assert intel.strict(text, False) == (early, [])
+
+
+@kk.kernel(reproducible=True)
+def in_order(src, out):
+    i = kk.grid(1)
+    if i < src.shape[0]:
+        total = np.float32(0)
+        for k in range(src.shape[1]):
+            total += src[i, k]
+        out[i] = total
+
+
+@kk.kernel(reproducible=True)
+def scale(values, factors):
+    i = kk.grid(1)
+    if i < values.size:
+        values[i] *= factors[i]
+
+
+@each_device
+def test_floats_are_ieee_s_in_reproducible_kernels(device):
+    """In blocks that are not full, and where one part of a complex number is known to be 0."""
+    rng = np.random.default_rng(5)
+    src, out = rng.normal(size=(40, 9)).astype(np.float32), np.zeros(40, np.float32)
+    place = f"opencl:{FOUND.devices.index(device)}"
+    in_order.on(place)[2, 32](src, out)
+    expected = np.zeros(40, np.float32)
+    for k in range(9):
+        expected += src[:, k]
+    assert out.tobytes() == expected.tobytes()
+    values = np.array([complex(np.nan, 3), complex(3, np.inf), 2j], np.complex64)
+    scale.on(place)[1, 5](values, np.array([2, 0, 3]))
+    assert np.isnan(values[0].imag) and np.isnan(values[1].real) and values[2] == 6j
