@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -332,3 +334,40 @@ def test_in_a_block_of_two_axes(run: Runner, rng: np.random.Generator) -> None:
     y, x = np.indices((5, 7))
     out = run(plane_barrier, 1, (7, 5), src, poison((5, 7), np.int32))
     np.testing.assert_array_equal(out, src[::-1, ::-1] * np.count_nonzero(x > y))
+
+
+# ---------------------------------------------------------------- beside those that return
+@kk.kernel
+def works_or_returns(src, out, n):
+    i = kk.grid(1)
+    if i < n:
+        row = src[i % 3]
+        out[i] = 1
+        kk.syncthreads()
+        out[i] += 2
+    else:
+        return
+    out[i] += row[1]
+
+
+@kk.kernel
+def returns_or_works(src, out, n):
+    i = kk.grid(1)
+    if i >= n:
+        return
+    else:
+        row = src[i % 3]
+        out[i] = 1
+        kk.syncthreads()
+        out[i] += 2
+    out[i] += row[1]
+
+
+@pytest.mark.needs(barriers=True)
+@pytest.mark.parametrize("kernel", [works_or_returns, returns_or_works], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("n", [0, 1, 32, 40, 63, 64, 96])
+def test_a_barrier_in_the_arm_beside_one_that_returns(run: Runner, kernel: Any, n: int) -> None:
+    src = np.arange(12, dtype=np.int32).reshape(3, 4)
+    out = run(kernel, 3, 32, src, np.full(96, -7, np.int32), n)
+    expected = [3 + src[i % 3, 1] if i < n else -7 for i in range(96)]
+    np.testing.assert_array_equal(out, expected)

@@ -18,6 +18,7 @@ from kernelkit.frontend.context import (
     same_binding,
 )
 from kernelkit.frontend.lazy import condition_of
+from kernelkit.frontend.operators import negate
 from kernelkit.frontend.printing import print_text
 from kernelkit.frontend.values import (
     UNKNOWN,
@@ -27,8 +28,10 @@ from kernelkit.frontend.values import (
 )
 from kernelkit.ir.nodes import (
     Atomic,
+    Body,
     Breakpoint,
     Constant,
+    Expr,
     If,
     Return,
     View,
@@ -43,19 +46,36 @@ def _if(ctx: Context, node: ast.If) -> bool:
         return ctx.block(node.body if condition.value else node.orelse)
     function, span = ctx.function, ctx.span(node)
     before = dict(function.env)
-    ways, bodies = [], []
+    ways, bodies, falls_through = [], [], []
     for nodes in (node.body, node.orelse):
         function.env = dict(before)
         with ctx.capture() as body:
-            falls = ctx.block(nodes)
+            falls_through.append(ctx.block(nodes))
         bodies.append(tuple(body))
-        if falls:
+        if falls_through[-1]:
             ways.append(function.env)
     function.env = merge(ways, span) if ways else before
     if not isinstance(condition, Unknown):
-        header = ctx.span(node.test)
-        ctx.emit(If(header, condition, bodies[0], bodies[1]))
+        _branch(ctx, node, condition, bodies, falls_through)
     return bool(ways)
+
+
+def _branch(
+    ctx: Context, node: ast.If, condition: Expr, bodies: list[Body], falls_through: list[bool]
+) -> None:
+    """Where one arm is left for good, the other is simply what comes behind: names bound there last
+    on, and barriers there are those of all threads that are left."""
+    header = ctx.span(node.test)
+    then, orelse = bodies
+    behind: Body = ()
+    if falls_through == [False, True]:
+        orelse, behind = (), orelse
+    elif falls_through == [True, False] and orelse:
+        condition = negate(ctx, condition, node.test)
+        then, orelse, behind = orelse, (), then
+    ctx.emit(If(header, condition, then, orelse))
+    for stmt in behind:
+        ctx.emit(stmt)
 
 
 # ---------------------------------------------------------------- returns

@@ -371,7 +371,7 @@ def launched(
     threads: Block = (*block, 1, 1)[:3]  # type: ignore[assignment]
     reading = read(kernel.parameters, kernel.parameters.bind(args, {}))
     analysed = kernel.specialiser.analyse(registry.place("python"), threads, reading)
-    found = analysed.analysed(reading.leaves).kernel
+    found = analysed.analysed(analysed.variant(reading.leaves, small_grid=False)).kernel
     config = LaunchConfig((*grid, 1, 1)[:3], threads, more)  # type: ignore[arg-type]
     return Launch(found, Shape(threads), config, reading.natives())
 
