@@ -8,7 +8,7 @@ Holds: no question here raises, and none makes a context on a device.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kernelkit.backend import Capabilities, Device, Target
@@ -45,7 +45,18 @@ def why_none(cupy: Any) -> str:
     if not count:
         return f"CUDA finds no device{_hidden()}"
     nvrtc.prefer(made_for // 1000)
-    return nvrtc.why_missing()
+    return nvrtc.why_missing() or _too_new(driver)
+
+
+def _too_new(driver: int) -> str:
+    """Why the driver does not load what NVRTC makes: it is of an older CUDA."""
+    if nvrtc.library().version[0] <= driver // 1000:
+        return ""
+    return (
+        f"NVRTC {nvrtc.library()} makes code that the NVIDIA driver, which knows CUDA "
+        f"{_version(driver)}, does not load: update the driver, or pip install "
+        f"nvidia-cuda-nvrtc-cu{driver // 1000}"
+    )
 
 
 def _version(number: int) -> str:
@@ -62,33 +73,36 @@ def found(cupy: Any) -> tuple[Device, ...]:
     runtime = cupy.cuda.runtime
     devices = []
     for index in range(runtime.getDeviceCount()):
-        attributes = cupy.cuda.Device(index).attributes
         properties = runtime.getDeviceProperties(index)
         name = properties["name"]
         name = name.decode() if isinstance(name, bytes) else str(name)
         if runtime.is_hip:
-            target = hip.target(
-                properties, capabilities(attributes, hip.warp_operations(properties))
-            )
+            able = capabilities(properties, hip.warp_operations(properties))
+            target = hip.target(properties, able)
         else:
-            arch = 10 * attributes["ComputeCapabilityMajor"] + attributes["ComputeCapabilityMinor"]
+            arch = 10 * properties["major"] + properties["minor"]
             if arch < OLDEST:
                 continue
-            target = Target(f"sm_{arch}", capabilities(attributes))
+            target = Target(f"sm_{arch}", capabilities(properties))
         devices.append(Device("cuda", index, name, target))
     return tuple(devices)
 
 
-def capabilities(attributes: Mapping[str, int], warp_operations: bool = True) -> Capabilities:
-    """What a device with these attributes, as CuPy names them, can do."""
-    plain = attributes["MaxSharedMemoryPerBlock"]
+def capabilities(properties: Mapping[str, Any], warp_operations: bool = True) -> Capabilities:
+    """What a device with these properties, as CUDA names them, can do."""
+    plain = properties["sharedMemPerBlock"]
     return Capabilities(
         warp_operations=warp_operations,
-        threads_per_block=attributes["MaxThreadsPerBlock"],
-        block=tuple(attributes[f"MaxBlockDim{axis}"] for axis in "XYZ"),  # type: ignore[arg-type]
-        grid=tuple(attributes[f"MaxGridDim{axis}"] for axis in "XYZ"),  # type: ignore[arg-type]
-        shared_bytes=max(plain, attributes.get("MaxSharedMemoryPerBlockOptin", 0)),
+        threads_per_block=properties["maxThreadsPerBlock"],
+        block=_three(properties["maxThreadsDim"]),
+        grid=_three(properties["maxGridSize"]),
+        shared_bytes=max(plain, properties.get("sharedMemPerBlockOptin", 0)),
     )
+
+
+def _three(extents: Sequence[int]) -> tuple[int, int, int]:
+    x, y, z = map(int, extents)
+    return x, y, z
 
 
 def offline(arch: str) -> Target:

@@ -152,7 +152,7 @@ class FakeCupy:
             deviceSynchronize=lambda: self.calls.append("deviceSynchronize"),
             pointerGetAttributes=self._pointer_attributes,
             streamIsCapturing=lambda ptr: self.capturing,
-            getDeviceProperties=lambda index: {"name": b"Fake GPU", "warpSize": self.warp_size, "gcnArchName": b"gfx1100:xnack-"},
+            getDeviceProperties=lambda index: self._properties(),
         )  # fmt: skip
         driver = SimpleNamespace(
             moduleGetFunction=self._function,
@@ -208,6 +208,15 @@ class FakeCupy:
         return SimpleNamespace(free_all_blocks=free)
 
     # ------------------------------------------------------------ runtime, driver
+    def _properties(self) -> dict[str, Any]:
+        major, minor = self.compute_capability
+        return {
+            "name": b"Fake GPU", "major": major, "minor": minor, "warpSize": self.warp_size,
+            "maxThreadsPerBlock": 1024, "maxThreadsDim": (1024, 1024, 64),
+            "maxGridSize": (2**31 - 1, 65535, 65535), "sharedMemPerBlock": 49152,
+            "sharedMemPerBlockOptin": 232448, "gcnArchName": b"gfx1100:xnack-",
+        }  # fmt: skip
+
     def _set_device(self, index: int) -> None:
         self.device = index
         self.calls.append(f"setDevice {index}")
@@ -257,14 +266,6 @@ class Device:
     def __init__(self, cupy: FakeCupy, index: int) -> None:
         self._cupy, self.id = cupy, index
         self._before: list[int] = []
-        major, minor = cupy.compute_capability
-        self.attributes = {
-            "ComputeCapabilityMajor": major, "ComputeCapabilityMinor": minor,
-            "MaxThreadsPerBlock": 1024, "MaxSharedMemoryPerBlock": 49152,
-            "MaxSharedMemoryPerBlockOptin": 232448,
-            "MaxBlockDimX": 1024, "MaxBlockDimY": 1024, "MaxBlockDimZ": 64,
-            "MaxGridDimX": 2**31 - 1, "MaxGridDimY": 65535, "MaxGridDimZ": 65535,
-        }  # fmt: skip
 
     def __enter__(self) -> Device:
         self._before.append(self._cupy.device)

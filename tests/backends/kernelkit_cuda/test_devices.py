@@ -104,6 +104,21 @@ def test_no_nvrtc(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         nvrtc._loaded.cache_clear()
 
 
+def test_a_compiler_that_is_too_new_for_the_driver(cupy: Any) -> None:
+    cupy.versions = (12040, 12040)
+    nvrtc.prefer(12)
+    try:
+        if nvrtc.library().version[0] < 13:
+            pytest.skip("NVRTC of CUDA 12 is installed")
+        why = CudaBackend(cupy).why_unavailable()
+        assert (
+            "the NVIDIA driver, which knows CUDA 12.4, does not load: update the driver, or" in why
+        )
+        assert why.endswith("pip install nvidia-cuda-nvrtc-cu12")
+    finally:
+        nvrtc.prefer(13)
+
+
 # ---------------------------------------------------------------- CuPy
 def test_no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
@@ -140,6 +155,23 @@ def test_the_real_cupy_says_why_or_finds_devices() -> None:
     why = backend.why_unavailable()
     assert bool(backend.probe()) == (why == "")
     assert "\n" not in why
+
+
+def test_the_real_cupy_has_all_that_the_fake_has(cupy: Any) -> None:
+    real = pytest.importorskip("cupy", reason="CuPy is not installed")
+    names = ["ndarray", "empty", "zeros", "array", "asarray", "from_dlpack", "asnumpy"]
+    assert [n for n in (*names, "get_default_memory_pool") if not hasattr(real, n)] == []
+    for room in ("runtime", "driver"):
+        there = getattr(real.cuda, room)
+        assert [n for n in vars(getattr(cupy.cuda, room)) if not hasattr(there, n)] == []
+    assert [n for n in vars(cupy.cuda) if not hasattr(real.cuda, n)] == []
+    assert real.cuda.function.Module
+    lacking = [
+        n for n in ("_c_contiguous", "data", "nbytes", "ndim") if not hasattr(real.ndarray, n)
+    ]
+    assert lacking == []
+    stream = real.cuda.Stream
+    assert hasattr(stream, "from_external") or hasattr(real.cuda, "ExternalStream")
 
 
 # ---------------------------------------------------------------- other targets
