@@ -23,7 +23,9 @@ def operations() -> list[Any]:
     """Every operation of the table for every type."""
     found = []
     for op in (*scalar.UNARY, *scalar.BINARY, *scalar.COMPARE, *scalar.FUNCTIONS):
-        arity = scalar.FUNCTIONS[op].arity if op in scalar.FUNCTIONS else 1 + (op not in scalar.UNARY)
+        arity = (
+            scalar.FUNCTIONS[op].arity if op in scalar.FUNCTIONS else 1 + (op not in scalar.UNARY)
+        )
         for dtype in ALL:
             for types in ((dtype,) * arity, (dtype, INT64), (DTYPES["bool"], dtype, dtype)):
                 if scalar.result_type(op, *types) is not None:
@@ -65,9 +67,7 @@ def assert_same(dtype: DType, found: Any, expected: Any, values: Any) -> None:
     if dtype.kind in "fc":
         # All NaNs are one.
         parts = zip((a.real, a.imag), (b.real, b.imag), strict=True)
-        same = all(
-            (np.isnan(x) and np.isnan(y)) or x.tobytes() == y.tobytes() for x, y in parts
-        )
+        same = all((np.isnan(x) and np.isnan(y)) or x.tobytes() == y.tobytes() for x, y in parts)
     else:
         same = bool(a == b)
     assert same, f"{found!r} for {expected!r} of {values}"
