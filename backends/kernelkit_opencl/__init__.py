@@ -67,8 +67,7 @@ class OpenclBackend:
         native, text = found.devices[device.index], made["text"]
         asked = options(made["features"].split(), found.processors[device.index])
         if takes_liberties(native):
-            text, more = strict(text, binary.metadata["reproducible"])
-            asked += more
+            text = strict(text, binary.metadata["reproducible"])
         return OpenclExecutable(text, binary.metadata, asked, home(native))
 
     def memory(self, device: Device) -> OpenclMemory:

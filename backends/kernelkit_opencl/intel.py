@@ -1,23 +1,26 @@
 """Intel's CPU runtime: floats as IEEE has them.
 
-In: a kernel's text. Out: a text, and options for its build.
-Holds: only that runtime gets them.
+In: a kernel's text. Out: a text that its compiler takes fewer liberties with.
+Holds: only that runtime gets it.
 
-Its compiler takes liberties that OpenCL gives only under -cl-unsafe-math-optimizations. It makes
-vectors of a loop that sums floats, in blocks that are not full, and so adds in another order. Where
+Its compiler does what OpenCL allows only under -cl-unsafe-math-optimizations. It makes vectors of a
+loop that sums floats, in blocks that are not full, and so adds in another order; and where
 FP_CONTRACT is off, NaN * 0 becomes 0 in functions that it expands late. None of clang's pragmas
-about floats keeps it from that; -cl-opt-disable does, which costs a reproducible kernel much of its
-speed. Other kernels may sum in any order; in them functions are expanded early.
+about floats keeps it from that. -cl-opt-disable does, but subgroups have one thread then. So loops
+stay loops in reproducible kernels, and functions are expanded early.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from kernelkit_opencl.devices import is_cpu
 
 _LATE: Final = "static inline "
 _EARLY: Final = f"{_LATE}__attribute__((always_inline)) "
+_LOOP: Final = re.compile(r"^([ \t]*)((?:for|while) \()", re.MULTILINE)
+_PRAGMA: Final = "#pragma clang loop vectorize(disable)"
 
 
 def takes_liberties(device: Any) -> bool:
@@ -25,7 +28,6 @@ def takes_liberties(device: Any) -> bool:
     return "Intel" in device.platform.name and is_cpu(device)
 
 
-def strict(text: str, reproducible: bool) -> tuple[str, list[str]]:
-    if reproducible:
-        return text, ["-cl-opt-disable"]
-    return text.replace(_LATE, _EARLY), []
+def strict(text: str, reproducible: bool) -> str:
+    early = text.replace(_LATE, _EARLY)
+    return _LOOP.sub(rf"{_PRAGMA}\n\1\2", early) if reproducible else early

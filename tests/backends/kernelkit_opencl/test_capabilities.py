@@ -148,10 +148,14 @@ def test_warps_in_branches_are_refused_without_subgroups(small):
 
 # ---------------------------------------------------------------- Intel's liberties
 def test_kernels_for_intel_s_runtime():
-    text = "static inline int f(int x) { return x; }\n"
-    assert intel.strict(text, True) == (text, ["-cl-opt-disable"])
-    early = "static inline __attribute__((always_inline)) int f(int x) { return x; }\n"
-    assert intel.strict(text, False) == (early, [])
+    text = "static inline int f(int x) {\n    for (;;) {\n    } while (0);\n    while (1) {\n}\n"
+    early = text.replace("inline", "inline __attribute__((always_inline))")
+    assert intel.strict(text, False) == early
+    pragma = "#pragma clang loop vectorize(disable)\n"
+    in_order = early.replace("    for (", f"{pragma}    for (").replace(
+        "    while (1", f"{pragma}    while (1"
+    )
+    assert intel.strict(text, True) == in_order
 
 
 @kk.kernel(reproducible=True)
