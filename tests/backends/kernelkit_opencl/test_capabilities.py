@@ -156,6 +156,9 @@ def test_kernels_for_intel_s_runtime():
         "    while (1", f"{pragma}    while (1"
     )
     assert intel.strict(text, True) == in_order
+    product = "static inline c64 kk_mul_c64(c64 a, c64 b) { return a; }\n"
+    assert "((noinline)) c64 kk_mul_c64" in intel.strict(product, True)
+    assert "((always_inline)) c64 kk_mul_c64" in intel.strict(product, False)
 
 
 @kk.kernel(reproducible=True)
