@@ -48,7 +48,7 @@ class Build:
         """All of these hold."""
         found = tests[0]
         for test in tests[1:]:
-            found = ir.Logical(self.span, BOOL, "and", found, test)
+            found = self.binary("and", found, test)
         return found
 
     def select(self, condition: ir.Expr, then: ir.Expr, orelse: ir.Expr) -> ir.Expr:

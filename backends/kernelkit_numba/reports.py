@@ -36,7 +36,7 @@ def reporting(kernel: ir.Kernel) -> tuple[ir.Kernel, list[dict[str, Any]], bool]
     words = ir.ArrayVar(".record", ArrayType(INT64, 1))
     reports = _Reports(kernel, words)
     body = reports.body(kernel.body)
-    changed = replace(kernel, params=(*kernel.params, words), body=(*reports.flags(), *body))
+    changed = replace(kernel, params=(*kernel.params, words), body=(*reports.head(), *body))
     return changed, reports.sites, True
 
 
@@ -46,12 +46,25 @@ class _Reports:
         self._debug, self._wraps = kernel.options.debug, kernel.options.wraparound
         self._words, self._numbers = words, count(1)
         self._at_home = Build(kernel.span)
+        #: The block's number, what it fails as, where the thread's slot begins.
+        self._own = tuple(ir.Var(f".{what}", INT64) for what in ("block", "mine", "slot"))
         checked = unsure(kernel.params, kernel.body) if self._debug else ()
         self._flags = {var: ir.Var(f".set.{var.name}", BOOL) for var in checked}
 
-    def flags(self) -> Iterator[ir.Stmt]:
+    def head(self) -> Iterator[ir.Stmt]:
+        """What a kernel begins with: who the thread is, and that nothing is assigned."""
+        build = self._at_home
+        if self._debug:
+            block, mine, slot = self._own
+            yield build.assign(block, build.place("blockIdx", "gridDim"))
+            number = ir.Read(build.span, INT64, block)
+            rest = build.binary("mod", number, build.number(2**32 - 1))
+            yield build.assign(mine, build.add(rest, build.number(1)))
+            thread = build.place("threadIdx", "blockDim")
+            start = build.binary("mul", thread, build.number(record.SLOT))
+            yield build.assign(slot, build.add(start, build.number(record.HEADER)))
         for flag in self._flags.values():
-            yield self._at_home.assign(flag, self._at_home.truth(False))
+            yield build.assign(flag, build.truth(False))
 
     # ------------------------------------------------------------ statements
     def body(self, body: ir.Body) -> ir.Body:
@@ -186,6 +199,8 @@ class _Reports:
 
     def _kept(self, value: ir.Expr, out: Stmts) -> ir.Expr:
         """The value under a name, so that it is made once."""
+        if isinstance(value, (ir.Read, ir.Constant)):
+            return value
         var = ir.Var(f".kept{next(self._numbers)}", value.type)
         out.append(Build(value.span).assign(var, value))
         return ir.Read(value.span, value.type, var)
@@ -230,7 +245,7 @@ class _Reports:
         values = [self._expr(part.value, inner) for part in values_of(stmt.text)]
         what = {"kind": "assert", "text": pieces_of(stmt.text)}
         self._fail(what, values, stmt.span, inner)
-        out.append(ir.If(stmt.span, condition, (), tuple(inner)))
+        out.append(ir.If(stmt.span, _not(condition), tuple(inner), ()))
 
     def _check(
         self, condition: ir.Expr, what: dict[str, Any], values: Sequence[ir.Expr], span: Span,
@@ -238,7 +253,7 @@ class _Reports:
     ) -> None:  # fmt: skip
         inner: Stmts = []
         self._fail(what, values, span, inner)
-        out.append(ir.If(span, condition, (), tuple(inner)))
+        out.append(ir.If(span, _not(condition), tuple(inner), ()))
 
     def _lane(self, stmt: ir.Warp, out: Stmts) -> None:
         """A shuffle must not ask a lane that its mask names and that is not there."""
@@ -282,30 +297,19 @@ class _Reports:
         """The block that fails first writes down what went wrong in its threads; the thread ends."""
         build, number = Build(span), self._site(what, span)
         words = [word for value in values for word in build.words(self._kept(value, out))]
-        block = self._kept(build.place("blockIdx", "gridDim"), out)
-        mine = self._kept(
-            build.add(build.binary("mod", block, build.number(2**32 - 1)), build.number(1)), out
-        )
+        block, mine, slot = (ir.Read(span, INT64, var) for var in self._own)
         seen = ir.Var(f".seen{next(self._numbers)}", INT64)
         first, place = (build.number(record.FAILED),), ir.Read(span, INT64, seen)
         out.append(ir.Atomic(span, "cas", self._words, first, (build.number(0), mine), seen))
-        thread = build.binary(
-            "mul", build.place("threadIdx", "blockDim"), build.number(record.SLOT)
-        )
-        slot = ir.Var(f".slot{next(self._numbers)}", INT64)
-        here = ir.Read(span, INT64, slot)
-        inner: Stmts = [build.assign(slot, build.add(thread, build.number(record.HEADER)))]
         stored = [
             *((record.SLOT_PAYLOAD + k, w) for k, w in enumerate(words[: record.PAYLOAD_WORDS])),
             (record.SLOT_BLOCK, block),
             (record.SLOT_SITE, build.number(number + 1)),
         ]
-        inner += self._stored(build, here, stored)
-        ours = ir.Logical(
-            span, BOOL, "or", build.compare("eq", place, build.number(0)),
-            build.compare("eq", place, mine),
-        )  # fmt: skip
-        out.append(ir.If(span, ours, tuple(inner), ()))
+        ours = build.binary(
+            "or", build.compare("eq", place, build.number(0)), build.compare("eq", place, mine)
+        )
+        out.append(ir.If(span, ours, tuple(self._stored(build, slot, stored)), ()))
         out.append(ir.Return(span))
 
     def _print(self, stmt: ir.Print, out: Stmts) -> None:
@@ -339,3 +343,7 @@ class _Reports:
         for offset, value in values:
             place = build.add(base, build.number(offset))
             yield ir.Store(build.span, self._words, (place,), value)
+
+
+def _not(condition: ir.Expr) -> ir.Expr:
+    return ir.Unary(condition.span, BOOL, "not", condition)
