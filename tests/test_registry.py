@@ -197,6 +197,40 @@ def test_no_device_says_why(only: Callable[..., None]) -> None:
         registry.place("mute")
 
 
+class Compiling(Minimal):
+    """Compiles for what is not at hand."""
+
+    def offline(self, arch: str) -> Target:
+        return Target(arch or "best", Capabilities(threads_per_block=7))
+
+
+def test_places_of_devices_that_are_not_at_hand(only: Callable[..., None]) -> None:
+    only(Compiling("far", 0), Minimal("near"))
+    for arch in ("sm_1", ""):
+        place = registry.offline("far", arch)
+        assert place.device.target.name == (arch or "best")
+        assert place.device.target.capabilities.threads_per_block == 7
+        assert not place.host
+    assert place not in registry.in_use()
+    with pytest.raises(BackendError, match="'near' compiles only for devices that are at hand"):
+        registry.offline("near", "sm_1")
+
+
+def test_what_cannot_be_loaded_has_no_such_places(
+    only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EntryPoint("broken", "kernelkit_that_is_not_there:backend", registry.GROUP)
+    other: Any = Minimal("other")
+    other.protocol = 0
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([broken]))
+    monkeypatch.setattr(registry, "_entries", None)
+    registry.register(other)
+    with pytest.raises(BackendError, match="'broken' cannot be imported: ModuleNotFoundError"):
+        registry.offline("broken", "")
+    with pytest.raises(BackendError, match="'other': it speaks protocol 0"):
+        registry.offline("other", "")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
