@@ -139,7 +139,7 @@ SPELLING: Final = ScalarSpelling(
     infinity="INFINITY",
     nan="NAN",
     static_infinity="INFINITY",
-    static_nan="NAN",
+    static_nan="(0.0f / 0.0f)",
     # Every compiler for OpenCL that we know is clang's, and this is the one way to tell it.
     alias="__attribute__((may_alias))",
 )
