@@ -178,6 +178,9 @@ class Backend(Protocol):
         inspected and compiled for it.
     narrow = True: kernels are compiled with Options.small wherever a launch keeps that promise, and
         once more without it where one does not.
+    rounds = True: a launch rounds a number, Python's or NumPy's, to the type of its parameter. A
+        float64 or complex128 argument that the kernel reads only rounded to one narrower type
+        then is a parameter of that type.
     cached, cache_key, cache: see DiskCache, and docs/backends.md.
     """
 

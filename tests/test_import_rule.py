@@ -18,7 +18,7 @@ ORDER = (
     "errors",
     "ir.types", "ir.nodes",
     "ir.scalar_values", "ir.scalar_math", "ir.scalar_functions", "ir.scalar",
-    "ir.printer", "ir.verify_expressions", "ir.verify",
+    "ir.rewrite", "ir.printer", "ir.verify_expressions", "ir.verify",
     "frontend.source", "frontend.builtins", "mathlib",
     "frontend.promotion", "frontend", "frontend.parser",
     "analysis", "analysis.pipeline",

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kernelkit.ir import nodes as ir
-from kernelkit_cpu.rewrite import Rewriter
+from kernelkit.ir.rewrite import Rewriter
 
 
 def with_own_counters(kernel: ir.Kernel) -> ir.Kernel:

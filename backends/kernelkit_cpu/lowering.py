@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kernelkit.ir import nodes as ir
-from kernelkit_cpu.rewrite import Rewriter
+from kernelkit.ir.rewrite import Rewriter
 
 #: An access of the new kernel -> the view it was made through, and how many indices the view has.
 Views = Mapping[object, tuple[ir.ArrayVar, int]]

@@ -19,10 +19,10 @@ from dataclasses import replace
 from kernelkit.analysis.shape import Block
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
+from kernelkit.ir.rewrite import Rewriter
 from kernelkit.ir.types import BOOL, INT64, AddressSpace
 from kernelkit.records import record
 from kernelkit_cpu.orientation import walking_axis
-from kernelkit_cpu.rewrite import Rewriter
 
 #: A number for each of x, y, z.
 Axes = tuple[int, int, int]

@@ -37,6 +37,8 @@ class CudaBackend:
     cached: bool = True
     #: Kernels are compiled for small arrays where a launch has only such.
     narrow: bool = True
+    #: Numbers are packed as what their parameters are.
+    rounds: bool = True
 
     def __init__(self, cupy: Any = None) -> None:
         self._cupy, self._given = cupy, cupy is not None

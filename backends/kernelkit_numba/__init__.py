@@ -42,6 +42,8 @@ class NumbaBackend:
     name: str = "numba"
     protocol: int = PROTOCOL
     cached: bool = True
+    #: Numbers are passed as what their parameters are.
+    rounds: bool = True
 
     def __init__(self) -> None:
         self._found: tuple[tuple[Device, ...], str] | None = None

@@ -25,9 +25,15 @@ from kernelkit_numba.capabilities import STATIC_SHARED
 from kernelkit_numba.failures import explaining
 from kernelkit_numba.streams import is_capturing
 
+
+def _half(value: Any) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float16(value))
+
+
 _SCALARS: Final[dict[str, Callable[[Any], Any]]] = {
     "bool": bool,
-    "float16": lambda value: ctypes.c_float(float(np.float16(value))),
+    "float16": lambda value: ctypes.c_float(_half(value)),
     "float32": ctypes.c_float,
     "float64": ctypes.c_double,
     **{

@@ -28,6 +28,8 @@ class OpenclBackend:
     protocol: int = PROTOCOL
     #: Indices of 32 bits are much cheaper on GPUs.
     narrow: bool = True
+    #: Numbers are packed as what their parameters are.
+    rounds: bool = True
 
     def probe(self) -> tuple[Device, ...]:
         from kernelkit_opencl.capabilities import label_of, target_of

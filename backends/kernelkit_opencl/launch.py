@@ -8,6 +8,7 @@ one thread each.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -29,16 +30,28 @@ _NOWHERE: Final = (None, 0)
 
 
 def _half_or_integer(value: Any) -> int:
-    return int(value.view(np.uint16)) if isinstance(value, np.float16) else int(value)
+    if not isinstance(value, (float, np.floating)):
+        return int(value)
+    with np.errstate(over="ignore"):
+        return int(np.float16(value).view(np.uint16))
+
+
+def _single(value: Any) -> float:
+    """Rounded to float32; what is too large for it is infinite."""
+    return ctypes.c_float(value).value
+
+
+def _single_complex(value: Any) -> np.complex64:
+    return np.complex64(complex(_single(value.real), _single(value.imag)))
 
 
 #: C type of a scalar -> what pyopencl packs for it.
 _VALUES: Final[Mapping[str, Value]] = {
     **dict.fromkeys(("i8", "i16", "i32", "i64", "u8", "u32", "u64"), int),
     "u16": _half_or_integer,
-    "f32": lambda value: float(np.float32(value)),
+    "f32": _single,
     "f64": float,
-    "c64": np.complex64,
+    "c64": _single_complex,
     "c128": np.complex128,
 }
 #: The same -> the dtype by which pyopencl packs it; None: as the bytes that it is.
@@ -115,9 +128,7 @@ class OpenclExecutable:
             other.flush()
         try:
             kernel.set_args(*(make(launch) for make in self._makers))
-            event = cl.enqueue_nd_range_kernel(
-                queue, kernel, sizes, block, wait_for=waits or None
-            )
+            event = cl.enqueue_nd_range_kernel(queue, kernel, sizes, block, wait_for=waits or None)
         except cl.Error as error:
             shared = self._metadata["static_shared"] + config.shared_bytes
             raise launch_failed(

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kernelkit.analysis.pipeline import Analysis, analyse
+from kernelkit.analysis.rounding import rounded
 from kernelkit.errors import CompileError, Diagnostic, Span
 from kernelkit.frontend.arguments import ArgType
 from kernelkit.frontend.captures import Capture
@@ -85,9 +86,12 @@ def build(
     source = read_source(fn)
     with _shallow(source.def_span):
         parsed = parse(source, types, options)
-        analysis = _analyse(verify(parsed.kernel), place, block)
+        kernel = verify(parsed.kernel)
+        if getattr(place.backend, "rounds", False):
+            kernel = rounded(kernel)
+        analysis = _analyse(kernel, place, block)
     check_requirements(analysis, place.device)
-    return Analysed(parsed.kernel, parsed.captures, analysis, place, block)
+    return Analysed(kernel, parsed.captures, analysis, place, block)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernelkit.analysis.pipeline import Analysis
-from kernelkit.analysis.requirements import Requirements
 from kernelkit.backend import Capabilities, Device
 from kernelkit.errors import CapabilityError, Diagnostic, Span
+from kernelkit.ir.nodes import Kernel, Var
 
 #: Yes-or-no needs, with what they are called and what to do without.
 _FEATURES: dict[str, tuple[str, str]] = {
@@ -32,7 +32,7 @@ _NEAREST = {
 def check_requirements(analysis: Analysis, device: Device) -> None:
     """Refuse a kernel that needs what a device does not have."""
     kernel, can = analysis.kernel, device.target.capabilities
-    found = list(_lacking(analysis.requirements, can))
+    found = list(_lacking(analysis, can))
     if kernel.options.reproducible and not can.reproducible:
         found.append((kernel.span, "reproducible floating point", "drop reproducible=True"))
     if found:
@@ -48,11 +48,14 @@ def check_requirements(analysis: Analysis, device: Device) -> None:
         )
 
 
-def _lacking(needs: Requirements, can: Capabilities) -> Iterator[tuple[Span, str, str]]:
+def _lacking(analysis: Analysis, can: Capabilities) -> Iterator[tuple[Span, str, str]]:
     """(where, what, what to do instead) for each thing that is not there."""
+    needs = analysis.requirements
     for dtype in sorted(needs.dtypes - can.dtypes):
         near = _NEAREST.get(dtype)
-        instead = f"use {near}" if near in can.dtypes else "use another dtype"
+        instead = "use another dtype"
+        if near in can.dtypes:
+            instead = f"use {near}{_passed(analysis.kernel, dtype, near)}"
         yield needs.spans[dtype], dtype, instead
     for need in sorted(needs.atomics):
         op, dtype = need
@@ -62,3 +65,13 @@ def _lacking(needs: Requirements, can: Capabilities) -> Iterator[tuple[Span, str
     for name, (what, instead) in _FEATURES.items():
         if getattr(needs, name) and not getattr(can, name):
             yield needs.spans[name], what, instead
+
+
+def _passed(kernel: Kernel, dtype: str, near: str | None) -> str:
+    """How scalar arguments become of the nearest type: Python's numbers are of the widest."""
+    names = [
+        f"np.{near}({param.name.removesuffix('.arg')})"
+        for param in kernel.params
+        if isinstance(param, Var) and param.type.name == dtype
+    ]
+    return f", and pass {', '.join(names)}" if names else ""

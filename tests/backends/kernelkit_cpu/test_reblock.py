@@ -15,12 +15,12 @@ import kernelkit as kk
 from kernelkit.demo.kernels import correlate
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.printer import format_kernel
+from kernelkit.ir.rewrite import Rewriter
 from kernelkit.ir.types import INT64
 from kernelkit.testing.comparison import assert_bits_equal
 from kernelkit.testing.generator import Profile, generate
 from kernelkit_cpu import reblock as module
 from kernelkit_cpu.reblock import Reblocked, reblock
-from kernelkit_cpu.rewrite import Rewriter
 
 Dims = tuple[int, int, int]
 Typed = Callable[..., tuple[ir.Kernel, Sequence[Any]]]
