@@ -97,11 +97,22 @@ def _span(arrays: dict[int, np.ndarray]) -> _Span:
     high = max(byte_bounds(a)[1] for a in arrays.values())
     if len(arrays) == 1:
         ((leaf, array),) = arrays.items()
-        if array.size and high - low > 2 * array.nbytes:
+        if array.size and high - low > 2 * array.nbytes and _is_apart(array):
             return _packed(leaf, array)
     low -= low % _ALIGNMENT
     pieces = tuple(_Piece(i, a, a.strides, _first(a) - low) for i, a in sorted(arrays.items()))
     return _Span(high - low, pieces, low)
+
+
+def _is_apart(array: np.ndarray) -> bool:
+    """Whether no two elements share bytes but those of broadcast axes."""
+    reach = array.itemsize
+    for step, n in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True)):
+        if step and n > 1:
+            if step < reach:
+                return False
+            reach += step * (n - 1)
+    return True
 
 
 def _packed(leaf: int, array: np.ndarray) -> _Span:

@@ -255,6 +255,17 @@ def test_a_written_array_that_overlaps_itself(gpu: FakeDevices) -> None:
     np.testing.assert_array_equal(base, np.arange(16.0, 20) * 2)
 
 
+def test_a_written_array_with_gaps_that_overlaps_itself(gpu: FakeDevices) -> None:
+    @kk.kernel
+    def along(a):
+        a[0, 1, 0] = 7
+        a[1, 1, 1] = a[1, 0, 0] + 1
+
+    data = np.zeros(400)
+    along.on("gpu")[1, 1](as_strided(data, (2, 2, 2), (8, 8, 1600)))
+    assert data[[1, 202]].tolist() == [7, 8] and data.sum() == 15
+
+
 def test_axes_none_and_tuples(gpu: FakeDevices) -> None:
     @kk.kernel
     def into(pair, out):
