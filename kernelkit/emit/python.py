@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final, assert_never
 
 from kernelkit.emit.python_dialect import PythonDialect
+from kernelkit.emit.python_lines import header, in_source_order, is_short, shape
 from kernelkit.emit.python_names import RESERVED, Names, described, symbols
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
@@ -98,7 +98,7 @@ class _Printer:
         function = f"_{name}" if name.startswith(RESERVED) or name in self._dialect.taken else name
         self._line(f"def {function}({', '.join([*names, *self._parameters.values()])}):")
         with self._indented():
-            self._statements(_in_source_order(self._kernel))
+            self._statements(in_source_order(self._kernel))
         constants = {name: text for text, name in self._constants.items()}
         defined = {**constants, **self._data, **self._definitions()}
         lead = [Line(f"{name} = {text}", self._kernel.span) for name, text in defined.items()]
@@ -249,7 +249,7 @@ class _Printer:
     def _allocate(self, stmt: ir.Allocate) -> None:
         number, array = len(self._arrays), stmt.array
         self._arrays.append(stmt)
-        fields = {"number": number, "shape": _shape(array), "dtype": array.type.dtype}
+        fields = {"number": number, "shape": shape(array), "dtype": array.type.dtype}
         if stmt.data is not None and self._dialect.data is not None:
             name = f"{RESERVED}data{number}"
             self._data[name] = self._dialect.data(stmt.data, array)
@@ -258,7 +258,7 @@ class _Printer:
         self._line(f"{self._names[stmt.array.name]} = {text}")
 
     def _if(self, stmt: ir.If, keyword: str) -> None:
-        self._line(f"{keyword} {self._expr(stmt.condition)}:", _header(stmt.span, stmt.condition))
+        self._line(f"{keyword} {self._expr(stmt.condition)}:", header(stmt.span, stmt.condition))
         self._body(stmt.then)
         match stmt.orelse:
             case ():
@@ -274,29 +274,29 @@ class _Printer:
     def _for(self, stmt: ir.For) -> None:
         bounds = (stmt.start, stmt.stop, stmt.step)
         args = ", ".join(map(self._expr, bounds))
-        if all(isinstance(bound, ir.Constant) for bound in bounds) and _is_short(*bounds):
+        if all(isinstance(bound, ir.Constant) for bound in bounds) and is_short(*bounds):
             iterator = self._dialect.range.format(args=args)
         else:
             site = self._site("for", stmt.span)
             iterator = self._dialect.checked_range.format(site=site, args=args, **self._parameters)
         target = self._names[stmt.target.name]
-        self._line(f"for {target} in {iterator}:", _header(stmt.span, stmt.step))
+        self._line(f"for {target} in {iterator}:", header(stmt.span, stmt.step))
         self._body(stmt.body)
 
     def _while(self, stmt: ir.While) -> None:
         cost = WAITING_TURN if _waits((*stmt.prelude, *stmt.body)) else 1
         site = self._site("while", stmt.span)
         tick = self._dialect.tick.format(site=site, cost=cost, **self._parameters)
-        header = _header(stmt.span, stmt.condition)
+        head = header(stmt.span, stmt.condition)
         if not stmt.prelude and self._height(stmt.condition) < TALLEST:
             test = self._expr(stmt.condition)
-            self._line(f"while {tick} and {test}:" if tick else f"while {test}:", header)
+            self._line(f"while {tick} and {test}:" if tick else f"while {test}:", head)
             self._body(stmt.body)
             return
-        self._line(f"while {tick or True}:", header)
+        self._line(f"while {tick or True}:", head)
         with self._indented():
             self._statements(stmt.prelude)
-            self._span = header
+            self._span = head
             self._line(f"if not {self._expr(stmt.condition)}: break")
             self._statements(stmt.body)
 
@@ -399,42 +399,3 @@ class _Printer:
             return text
         # NumPy's scalars are made once, not each time.
         return self._constants.setdefault(text, f"{RESERVED}constant{len(self._constants)}")
-
-
-def _shape(array: ir.ArrayVar) -> tuple[int, ...] | int:
-    """0 for the launch's dynamic shared memory. Nobody reads an array without elements: it gets one,
-    as not every target has empty ones."""
-    return 0 if array.is_dynamic else tuple(max(1, extent) for extent in array.shape)
-
-
-def _header(span: Span, last: ir.Expr) -> Span:
-    """A compound statement's span without its body: as far as the last expression of its head."""
-    end = last.span
-    if end.file != span.file or (end.end_line, end.end_column) <= (span.line, span.column):
-        return span
-    return replace(span, end_line=end.end_line, end_column=end.end_column)
-
-
-def _is_short(start: ir.Expr, stop: ir.Expr, step: ir.Expr, limit: int = 1 << 16) -> bool:
-    """Whether a constant range is legal and so short that no budget needs to watch it."""
-    values = [expr.value for expr in (start, stop, step) if isinstance(expr, ir.Constant)]
-    first, last, by = (int(value.real) for value in values)
-    return by != 0 and abs(last - first) <= limit
-
-
-def _in_source_order(kernel: ir.Kernel) -> ir.Body:
-    """The body, with constants that were brought forward from later lines put on the def line, so
-    that a debugger does not begin there."""
-    first = next((s.span.line for s in kernel.body if not isinstance(s, ir.Allocate)), 0)
-    return tuple(
-        replace(stmt, span=kernel.span)
-        if isinstance(stmt, ir.Allocate) and stmt.data is not None and stmt.span.line >= first > 0
-        and index < _leading(kernel.body)
-        else stmt
-        for index, stmt in enumerate(kernel.body)
-    )  # fmt: skip
-
-
-def _leading(body: ir.Body) -> int:
-    """How many allocations a body starts with."""
-    return next((i for i, s in enumerate(body) if not isinstance(s, ir.Allocate)), len(body))
