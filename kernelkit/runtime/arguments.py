@@ -127,6 +127,8 @@ class Reading:
                     f"{self.labels[leaf]!r} of {self.kernel} is a {kind}, and its array cannot be "
                     f"had: {why}"
                 ) from error
+            if not self.leaves[leaf].aligned:
+                raise refusals.misaligned_on_device(self.kernel, self.labels[leaf])
 
     def has_host_arrays(self) -> bool:
         """Whether any array is NumPy's."""

@@ -110,6 +110,17 @@ class ForeignArray:
             step *= n
         return True
 
+    @property
+    def aligned(self) -> bool:
+        """Whether its elements lie at multiples of their alignment, as far as is known."""
+        if 0 in self.shape:
+            return True
+        step, bounds = self.dtype.alignment, self.bounds()
+        if bounds is not None and bounds[0] % step:
+            return False
+        strides = zip(self.shape, self.strides or (), strict=False)
+        return not any(n > 1 and stride % step for n, stride in strides)
+
     def bounds(self) -> tuple[int, int] | None:
         """Its first address and the one after its last, or None where that is unknown."""
         if self.reach is not None:

@@ -128,6 +128,14 @@ def misaligned(where: str, name: str) -> ArgumentError:
     )
 
 
+def misaligned_on_device(kernel: str, name: str) -> ArgumentError:
+    """The same for an array of a device, which may be lost to all of the process by such a kernel."""
+    return ArgumentError(
+        f"{name!r} of {kernel} is not aligned to its dtype: its elements do not lie at multiples of "
+        f"their size; pass a copy, such as {name}.copy()"
+    )
+
+
 def masked(where: str, name: str) -> ArgumentError:
     """For an array of numpy.ma."""
     return ArgumentError(

@@ -60,6 +60,8 @@ class Warm:
                     return None
                 if array[0] is not dtype and array[0] != dtype:
                     return None
+                if array[2] % dtype.alignment:
+                    return None
                 told.append(array)
             else:
                 if (kind is int or kind is _INT64) and not -LARGEST <= value <= LARGEST:

@@ -116,6 +116,22 @@ def test_read_only_and_masked_interfaces(gpu: FakeDevices) -> None:
     assert len(gpu.launches) == 1
 
 
+@pytest.mark.parametrize("make", [lambda native: native, Other])
+def test_arrays_that_are_not_aligned(gpu: FakeDevices, make: Callable[..., Any]) -> None:
+    memory, launch = gpu.memory(gpu.probe()[0]), fresh()[1, 8]
+    base = kk.asarray(np.zeros(200, np.uint8), "gpu")
+    where = [((8,), (8,), 8), ((8,), (8,), 3), ((8,), (12,), 0), ((0,), (8,), 3), ((1,), (9,), 8)]
+    views = [make(memory.view(base, np.dtype(float), *each)) for each in where]
+    _, dst = pair()
+    for right in (0, 3, 4, 0):  # the last of them goes the short way
+        launch(views[right], dst, 1.0, 0)
+        for wrong in views[1:3]:
+            with pytest.raises(
+                ArgumentError, match=r"'src' of scale is not aligned.*src\.copy\(\)"
+            ):
+                launch(wrong, dst, 1.0, 8)
+
+
 def test_an_array_that_cannot_be_taken_over(gpu: FakeDevices) -> None:
     def refuse(value: object) -> Native:
         raise RuntimeError("it requires a gradient")
