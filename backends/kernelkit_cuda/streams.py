@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from kernelkit.errors import ConfigurationError
 from kernelkit_cuda.failures import explaining
 
 _TAKEN = (
@@ -118,6 +119,11 @@ class CudaEvent:
     def elapsed_ms(self, since: object) -> float:
         if not isinstance(since, CudaEvent):
             raise TypeError(f"an event of CUDA cannot be compared with {type(since).__name__}")
+        if since._index != self._index:
+            raise ConfigurationError(
+                f"events of devices {self._index} and {since._index} cannot be compared; record both "
+                "on one device"
+            )
         with explaining("reading the time between two events"):
             self._event.synchronize()
             return float(self._cupy.cuda.get_elapsed_time(since._event, self._event))

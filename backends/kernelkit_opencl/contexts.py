@@ -8,8 +8,13 @@ Holds: each is made at the first need and once; a queue runs in order.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from typing import Any, Final
+
+from kernelkit_opencl.devices import find
+from kernelkit_opencl.failures import forked
+from kernelkit_opencl.pocl import is_pocl
 
 _LOCK: Final = threading.RLock()
 #: Queues that are remembered.
@@ -36,11 +41,19 @@ class Home:
         self._queues: dict[Any, Any] = {}
         #: Queues on which something was launched, ours and users'; the oldest goes if there are many.
         self._used: dict[Any, None] = {}
+        #: Whose threads work for the device; None where it works without, as it seems.
+        self._process = find().process if is_pocl(device) else None
+
+    def check_process(self) -> None:
+        """What is launched in a child of the process that has the threads waits for ever."""
+        if self._process is not None and self._process != os.getpid():
+            raise forked(self.device)
 
     @functools.cached_property
     def context(self) -> Any:
         import pyopencl as cl
 
+        self.check_process()
         with _LOCK:
             return self.__dict__.get("context") or cl.Context([self.device])
 
@@ -50,6 +63,7 @@ class Home:
 
     def queue_in(self, context: Any) -> Any:
         """The queue for a context, ours or a user's, whose arrays name none."""
+        self.check_process()
         found = self._queues.get(context)
         if found is None:
             with _LOCK:
@@ -66,6 +80,7 @@ class Home:
 
     def remember(self, queue: Any) -> None:
         """Something was launched there: `synchronize` is to wait for it."""
+        self.check_process()
         if queue in self._used:
             return
         with _LOCK:

@@ -9,8 +9,10 @@ cannot build a program at all is left out.
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import field
 from typing import Any, Final
 
 from kernelkit.records import record
@@ -27,6 +29,8 @@ class Found:
     devices: tuple[Any, ...] = ()
     processors: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    #: Where they were found.
+    process: int = field(default_factory=os.getpid)
 
     def why(self) -> str:
         """One line for a person where there are no devices."""

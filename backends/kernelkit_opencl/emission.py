@@ -29,7 +29,8 @@ def emit(analysis: Analysis, target: Target) -> Artifact:
     if kernel is not analysis.kernel:
         analysis = analyse(kernel, analysis.shape, checked=True)
     source = print_kernel(analysis, dialect_for(features))
-    return Artifact(source.text, source.metadata)
+    local = analysis.memory.local_bytes
+    return Artifact(source.text, {**source.metadata, "local_bytes": local})
 
 
 def dialect_for(features: Collection[str]) -> CDialect:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kernelkit.errors import ConfigurationError
 from kernelkit_opencl.contexts import Home, Stream
+from kernelkit_opencl.failures import name_of
 
 
 class QueueEvent:
@@ -35,6 +36,11 @@ class QueueEvent:
     def elapsed_ms(self, since: object) -> float:
         if not isinstance(since, QueueEvent):
             raise TypeError(f"an event of OpenCL cannot be compared with {type(since).__name__}")
+        if since._home is not self._home:
+            names = " and ".join(name_of(each._home.device) for each in (self, since))
+            raise ConfigurationError(
+                f"the clocks of two devices, {names}, cannot be compared; record both events on one"
+            )
         return (self._nanoseconds() - since._nanoseconds()) * 1e-6
 
     def _recorded(self) -> Any:

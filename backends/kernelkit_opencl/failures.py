@@ -66,6 +66,26 @@ def launch_failed(
     return BackendError(f"{where} did not launch {kernel}: {error}")
 
 
+def arrays_too_large(kernel: str, threads: int, nbytes: int, room: int, device: Any) -> KernelError:
+    """What is raised where the local arrays of a block's threads would overflow a stack."""
+    most = room // nbytes
+    smaller = f"a block of at most {most} threads" if most else "another device"
+    return ConfigurationError(
+        f"each of the {threads} threads of a block of {kernel} has {nbytes} bytes of local arrays, and "
+        f"{name_of(device)} has {room} bytes for those of a whole block; use {smaller}, smaller local "
+        "arrays, or parts of a global one"
+    )
+
+
+def forked(device: Any) -> KernelError:
+    """What is raised in a process that was forked from one which had looked for devices."""
+    return BackendError(
+        f"the threads of {name_of(device)} stayed behind when this process was forked: start processes "
+        "with multiprocessing's 'spawn', fork before kernelkit looks for devices, or run on another "
+        "back end here, such as cpu"
+    )
+
+
 def block_too_large(
     kernel: str, block: tuple[int, int, int], most: int, device: Any
 ) -> KernelError:

@@ -20,8 +20,14 @@ from kernelkit.emit.launch_record import HEADER, new_record, report, words_used
 from kernelkit.errors import ArgumentError
 from kernelkit_opencl.build import build
 from kernelkit_opencl.contexts import Home
-from kernelkit_opencl.failures import block_too_large, launch_failed, out_of_memory
+from kernelkit_opencl.failures import (
+    arrays_too_large,
+    block_too_large,
+    launch_failed,
+    out_of_memory,
+)
 from kernelkit_opencl.memory import root
+from kernelkit_opencl.pocl import room_for_arrays
 
 Value = Callable[[Any], Any]
 
@@ -110,6 +116,9 @@ class OpenclExecutable:
         most = kernel.get_work_group_info(cl.kernel_work_group_info.WORK_GROUP_SIZE, device)
         if x * y * z > most:
             raise block_too_large(self._name, block, most, device)
+        local, room = self._metadata.get("local_bytes", 0), room_for_arrays(device)
+        if room is not None and x * y * z * local > room:
+            raise arrays_too_large(self._name, x * y * z, local, room, device)
 
     # ------------------------------------------------------------ launches
     def launch(self, config: LaunchConfig, args: Sequence[Any], stream: Any) -> None:

@@ -36,6 +36,9 @@ _LEVELS: Final = (
     ("x86-64-v3", "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"),
     ("x86-64-v2", "cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3"),
 )
+#: What threads have where the system sets no limit, and what is left for all else.
+_STACK: Final = 2 << 20
+_RESERVE: Final = 512 << 10
 #: Devices keep pointers to these.
 _NAMES: Final = {level: ctypes.create_string_buffer(level.encode()) for level, _ in _LEVELS}
 
@@ -62,9 +65,25 @@ def choose_method(device: Any) -> None:
         os.environ.setdefault("POCL_WORK_GROUP_METHOD", "loopvec")
 
 
+def is_pocl(device: Any) -> bool:
+    return bool(device.platform.name == "Portable Computing Language")
+
+
+def room_for_arrays(device: Any) -> int | None:
+    """How many bytes all threads of a block have for arrays of their own; None where a device keeps
+    them elsewhere. PoCL puts them on the stack of one thread of the system, and whoever leaves that
+    ends the process."""
+    if not is_pocl(device) or not device.type & 2:
+        return None
+    import resource
+
+    size, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    return (_STACK if size == resource.RLIM_INFINITY else size) - _RESERVE
+
+
 def _is_version(device: Any) -> bool:
     return (
-        device.platform.name == "Portable Computing Language"
+        is_pocl(device)
         and device.platform.version.startswith(_VERSION)
         and device.driver_version.startswith(_DRIVER)
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernelkit.errors import ConfigurationError
 from kernelkit_cuda.failures import DeviceLostError, DeviceMemoryError
 from kernelkit_cuda.memory import CudaMemory
 from kernelkit_cuda.streams import CudaEvent, address_of
@@ -256,5 +257,7 @@ def test_events_measure(memory: CudaMemory, cupy: Any) -> None:
     assert after._event.stream == 0x40
     with pytest.raises(TypeError, match="an event of CUDA cannot be compared with object"):
         after.elapsed_ms(object())
+    with pytest.raises(ConfigurationError, match="events of devices 0 and 1 cannot be compared"):
+        after.elapsed_ms(CudaEvent(cupy, 1))
     with pytest.raises(TypeError, match="no stream"):
         before.record("x")

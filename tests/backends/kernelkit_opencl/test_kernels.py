@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +15,7 @@ from opencl_devices import FOUND, each_device
 import kernelkit as kk
 from kernelkit_opencl import devices
 from kernelkit_opencl.memory import OpenclMemory
+from kernelkit_opencl.pocl import room_for_arrays
 
 
 @pytest.fixture
@@ -27,6 +31,56 @@ def add(a, b, out):
     i = kk.grid(1)
     if i < out.size:
         out[i] = a[i] + b[i]
+
+
+@kk.kernel
+def scratch(out):
+    own = kk.local.array(4000, np.float64)
+    i = kk.grid(1)
+    for k in range(4000):
+        own[k] = k * i
+    out[i] = own[(i * 7919) % 4000]
+
+
+@each_device
+def test_local_arrays_that_would_end_the_process(device, name):
+    if room_for_arrays(device) is None:
+        pytest.skip(f"{device.name} keeps local arrays elsewhere")
+    out = np.full(1000, -1.0)
+    with pytest.raises(kk.KernelError, match=r"1000 threads.*32000 bytes.*at most \d+ threads"):
+        scratch[1, 1000](out)
+    assert (out == -1).all()
+    scratch[10, 100](out)
+    assert out[:3].tolist() == [0, 3919, 7676]
+
+
+@each_device
+def test_a_forked_process_does_not_wait_for_ever(device, name):
+    if not hasattr(os, "fork"):
+        pytest.skip("there is no fork here")
+    out = np.zeros(3)
+    add[1, 3](np.ones(3), out, out)
+    child = os.fork()
+    if child == 0:
+        try:
+            add[1, 3](out, out, out)
+            os._exit(0 if out[0] == 2 else 1)
+        except kk.BackendError as error:
+            os._exit(0 if "stayed behind when this process was forked" in str(error) else 2)
+        finally:
+            os._exit(3)
+    for _ in range(300):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("it hangs")
+    assert status == 0
+    add[1, 3](np.ones(3), out, out)
+    assert out.tolist() == [2] * 3
 
 
 @each_device
@@ -81,7 +135,9 @@ def test_arrays_choose_their_device(device):
 @pytest.mark.skipif(len(FOUND.devices) < 2, reason="there are not two OpenCL devices here")
 def test_arrays_of_two_devices_are_refused():
     a, b = (kk.asarray(np.ones(4, np.float32), f"opencl:{i}") for i in range(2))
-    with pytest.raises(kk.ArgumentError, match="not all in one place: 'a' is on opencl:0; 'b' is on opencl:1"):
+    with pytest.raises(
+        kk.ArgumentError, match="not all in one place: 'a' is on opencl:0; 'b' is on opencl:1"
+    ):
         add.forall(4)(a, b, a)
     with pytest.raises(kk.ArgumentError):
         add.on("opencl:1").forall(4)(a, a, a)

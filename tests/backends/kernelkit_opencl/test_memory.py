@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from opencl_devices import each_device
+from opencl_devices import FOUND, each_device
 
 from kernelkit.errors import ArgumentError, ConfigurationError
 from kernelkit.ir.types import DTYPES
@@ -201,6 +201,14 @@ def test_what_events_refuse(device, memory):
     event.synchronize()
     with pytest.raises(TypeError, match="cannot be compared with float"):
         event.elapsed_ms(1.0)
+    for elsewhere in FOUND.devices:
+        if elsewhere is not device:
+            stranger = memory(elsewhere).event()
+            stranger.record()
+            with pytest.raises(
+                ConfigurationError, match=r"clocks of two devices, .* and .* cannot"
+            ):
+                event.elapsed_ms(stranger)
     context = cl.Context([device])
     other.record(cl.CommandQueue(context))
     with pytest.raises(ConfigurationError, match="keeps no times.*PROFILING_ENABLE"):
