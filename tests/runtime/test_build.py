@@ -53,6 +53,19 @@ def test_the_version_for_overlapping_arrays(fake: Any) -> None:
     assert aliased.kernel.body is found.kernel.body
 
 
+def test_floats_are_rounded_for_back_ends_that_round(fake: Any) -> None:
+    place = registry.place("fake")
+    plain = build(saxpy, TYPES, Settings(), place, (1, 1, 1))
+    assert plain.kernel.params[0].type == FLOAT64
+    fake.rounds = True
+    found = build(saxpy, TYPES, Settings(), place, (1, 1, 1))
+    assert found.kernel.params[0].type == FLOAT32
+    assert found.analysis.kernel is found.kernel
+    assert found.analysis.requirements.dtypes.isdisjoint({"float64"})
+    wide = found.promised(noalias=False, small=False)
+    assert wide.kernel.params[0].type == FLOAT32
+
+
 def test_errors_of_the_language_come_out_as_they_are(fake: Any) -> None:
     def wrong(x):
         x[0] = undefined_name  # noqa: F821

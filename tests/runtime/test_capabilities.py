@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,12 @@ def doubles(x):
 @kk.kernel
 def halves(x):
     x[0] = 1
+
+
+@kk.kernel
+def grows(a, b, x):
+    a += 1
+    x[0] = a + b * 2
 
 
 @kk.kernel
@@ -103,6 +110,20 @@ def test_what_is_lacking(
         with pytest.raises(LaunchError):
             kernel.on("weak").inspect(x, block=32)
     assert (backend.emitted, backend.launches) == ([], [])
+
+
+def test_arguments_that_are_too_wide_are_named(fake_backend: Callable[..., Any]) -> None:
+    fake_backend("weak", capabilities=Capabilities(dtypes=without("float64", "complex128")))
+    x = np.zeros(1, np.complex64)
+    words = "needs float64, which weak device lacks; use float32, and pass "
+    for args, names in (
+        ((0.5, np.float32(2), x), "np.float32(a)"),
+        ((0.5, np.float64(2), x), "np.float32(a), np.float32(b)"),
+    ):
+        with pytest.raises(CapabilityError, match=re.escape(f"{words}{names}\n")):
+            grows.on("weak")[1, 1](*args)
+    with pytest.raises(CapabilityError, match=r"use complex64, and pass np\.complex64\(b\)\n"):
+        grows.on("weak")[1, 1](np.float32(1), 2j, x)
 
 
 def test_all_that_is_lacking_is_said_at_once(fake_backend: Callable[..., Any]) -> None:

@@ -32,6 +32,7 @@ class Recorder:
     name = NAME
     protocol = PROTOCOL
     narrow = True
+    rounds = True
 
     def __init__(self) -> None:
         self.texts: dict[str, dict[str, Any]] = {}

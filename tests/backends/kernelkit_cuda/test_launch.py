@@ -12,6 +12,7 @@ import pytest
 from kernelkit.backend import LaunchConfig
 from kernelkit.emit import launch_record
 from kernelkit.errors import BackendError, ConfigurationError, KernelAssertionError
+from kernelkit.testing.comparison import assert_bits_equal
 from kernelkit_cuda.failures import DeviceLostError, DeviceMemoryError
 from kernelkit_cuda.launch import PLANS, CudaExecutable
 
@@ -98,6 +99,22 @@ def test_values_that_struct_does_not_take(
     cupy.kernels["k_f"] = lambda launch: seen.append(launch.read(0, dtype))
     make([entry("value", ctype, 0)], [dtype]).launch(CONFIG, (value,), None)
     np.testing.assert_array_equal(seen, [expected])
+
+
+@pytest.mark.parametrize(("dtype", "ctype"), [("float16", "u16"), ("float32", "f32")])
+def test_python_floats_are_rounded_once(dtype: str, ctype: str, make: Make, cupy: Any) -> None:
+    rng = np.random.default_rng(3)
+    values = np.frombuffer(rng.bytes(8 * 300), np.float64)
+    values = np.concatenate([values, rng.normal(size=300) * 10.0 ** rng.integers(-45, 40, 300)])
+    values = np.concatenate([values, [65519.999, 65520, 2.0**-25, 1 + 2.0**-11, -0.0, 7e-46]])
+    seen: list[Any] = []
+    cupy.kernels["k_f"] = lambda launch: seen.append(launch.read(0, dtype))
+    made = make([entry("value", ctype, 0)], [dtype])
+    for value in values:
+        made.launch(CONFIG, (float(value),), None)
+    with np.errstate(all="ignore"):
+        expected = values.astype(dtype)
+    assert_bits_equal(np.array(seen, dtype), expected)
 
 
 def test_arrays_arrive_as_address_extents_and_strides(make: Make, cupy: Any) -> None:

@@ -30,6 +30,7 @@ class Recorder:
 
     name = NAME
     protocol = PROTOCOL
+    rounds = True
 
     def __init__(self) -> None:
         self.found: dict[str, None] = {}

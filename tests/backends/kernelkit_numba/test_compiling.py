@@ -161,3 +161,18 @@ def test_arguments_are_passed_as_numba_does() -> None:
         "c_byte", "c_ulong", "c_float", "c_float", "c_float",
     ]  # fmt: skip
     assert [word.value for word in words[10:]] == [-1, 2**64 - 1, 0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("kind", [float, np.float64])
+def test_wide_floats_are_rounded_once(kind: Any) -> None:
+    from kernelkit_numba.launch import _passing
+
+    for value in (0.1, 1e300, -1e300, 1e-300, 65519.999, 65520.0, 1 + 2.0**-11, 2.0**-25):
+        for name in ("float16", "float32"):
+            words: list[Any] = []
+            _passing({"dtype": name})(kind(value), words)
+            with np.errstate(all="ignore"):
+                assert words[0].value == float(np.dtype(name).type(value))
+    words = []
+    _passing({"dtype": "complex64"})(complex(1e300, 0.1), words)
+    assert [word.value for word in words] == [np.inf, float(np.float32(0.1))]

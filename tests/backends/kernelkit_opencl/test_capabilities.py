@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from opencl_devices import FOUND, each_device
@@ -122,6 +124,68 @@ def test_float64_is_refused(small):
         halve.on("small")[1, 4](np.ones(4))
     text = halve.inspect(np.ones(4, np.float32), backend="small", what="source")
     assert "__kernel" in text and "double" not in text.replace("as_double", "")
+
+
+class Single(OpenclBackend):
+    """The devices here, as if they had no float64."""
+
+    name = "single"
+
+    def probe(self) -> tuple[Device, ...]:
+        return tuple(replace(each, target=without_float64(each.target)) for each in super().probe())
+
+
+def without_float64(target: Target) -> Target:
+    features = " ".join(each for each in target.features.split() if each != FP64)
+    dtypes = target.capabilities.dtypes - {"float64", "complex128"}
+    capabilities = replace(target.capabilities, dtypes=dtypes)
+    return replace(target, capabilities=capabilities, features=features)
+
+
+@pytest.fixture
+def single():
+    kk.registry.register(Single())
+    yield
+    kk.registry.unregister("single")
+
+
+@kk.kernel
+def saxpy(a, x, y):
+    i = kk.grid(1)
+    if i < x.size:
+        y[i] += a * x[i]
+
+
+@kk.kernel
+def taxed(a, x, y):
+    i = kk.grid(1)
+    if i < x.size:
+        y[i] += a * 2 * x[i]
+
+
+@each_device
+def test_python_s_floats_need_no_float64(device, single):
+    place = f"single:{FOUND.devices.index(device)}"
+    for dtype in (np.float32, np.float16, np.complex64):
+        x, y = np.arange(5).astype(dtype), np.ones(5, dtype)
+        saxpy.on(place)[1, 8](0.1, x, y)
+        assert y.tobytes() == (1 + dtype(0.1) * x).astype(dtype).tobytes()
+        text = saxpy.on(place).inspect(0.1, x, y, block=8, what="source")
+        assert "double" not in text.replace("as_double", "")
+    x, y = np.ones(5, np.float32), np.ones(5, np.float32)
+    saxpy.on(place)[1, 8](1e300, x, y)
+    assert np.isinf(y).all()
+
+
+@each_device
+def test_floats_with_which_is_computed_need_it(device, single):
+    place = f"single:{FOUND.devices.index(device)}"
+    x, y = np.ones(5, np.float32), np.ones(5, np.float32)
+    words = r"taxed needs float64, which .* lacks; use float32, and pass np\.float32\(a\)\n *y\[i\]"
+    with pytest.raises(kk.CapabilityError, match=words):
+        taxed.on(place)[1, 8](0.5, x, y)
+    taxed.on(place)[1, 8](np.float32(0.5), x, y)
+    assert y.tolist() == [2] * 5
 
 
 @kk.kernel(reproducible=True)

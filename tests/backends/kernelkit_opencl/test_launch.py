@@ -71,6 +71,39 @@ def test_a_scalar_arrives_with_all_its_bits(device, memory, load, kind, ours, va
 
 
 @each_device
+@pytest.mark.parametrize("kind", [float, np.float64])
+@pytest.mark.parametrize(
+    ("kind_in_c", "ours", "dtype"), [("ushort", "u16", np.float16), ("float", "f32", np.float32)]
+)
+def test_a_wide_float_is_rounded_once(device, memory, load, kind_in_c, ours, dtype, kind):
+    text = f"__kernel void k(__global {kind_in_c}* out, i64 at, {kind_in_c} v) {{ *out = v; }}"
+    there = memory(device)
+    native = there.copy_in(np.zeros(1, dtype))
+    made = load(device, text, f"pointer 0, offset 0, value 1 {ours}")
+    values = [0.1, -0.0, 1e300, -1e300, 1e-300, float("inf"), 65519.999, 65520.0, 1 + 2.0**-11]
+    for value in [*values, 2.0**-25, 7e-46, 3.4028235677973366e38]:
+        made.launch(ONE, [native, kind(value)], None)
+        with np.errstate(all="ignore"):
+            assert there.copy_out(native).tobytes() == dtype(value).tobytes()
+    made.launch(ONE, [native, kind("nan")], None)
+    assert np.isnan(there.copy_out(native)[0])
+
+
+@each_device
+def test_a_wide_complex_number_is_rounded_by_parts(device, memory, load):
+    text = "typedef struct { float re, im; } c64;\n"
+    text += "__kernel void k(__global c64* out, i64 at, c64 value) { *out = value; }"
+    there = memory(device)
+    native = there.copy_in(np.zeros(1, np.complex64))
+    made = load(device, text, "pointer 0, offset 0, value 1 c64")
+    for value in (complex(1e300, -0.1), np.complex128(complex(-0.0, 1e-300))):
+        made.launch(ONE, [native, value], None)
+        parts = np.array([value.real, value.imag])
+        with np.errstate(all="ignore"):
+            assert there.copy_out(native).tobytes() == parts.astype(np.float32).tobytes()
+
+
+@each_device
 def test_grid_and_block_are_those_of_the_launch(device, memory, load):
     text = """
     __kernel __attribute__((reqd_work_group_size(4, 2, 3))) void k(__global long* out, i64 at) {
