@@ -40,7 +40,8 @@ class Home:
         #: Context -> the queue for launches there that name none.
         self._queues: dict[Any, Any] = {}
         #: Queues on which something was launched, ours and users'; the oldest goes if there are many.
-        self._used: dict[Any, None] = {}
+        #: To each, whether what is launched there runs in order.
+        self._used: dict[Any, bool] = {}
         #: Whose threads work for the device; None where it works without, as it seems.
         self._process = find().process if is_pocl(device) else None
 
@@ -78,18 +79,24 @@ class Home:
         properties = cl.command_queue_properties.PROFILING_ENABLE
         return cl.CommandQueue(context or self.context, self.device, properties)
 
-    def remember(self, queue: Any) -> None:
-        """Something was launched there: `synchronize` is to wait for it."""
+    def remember(self, queue: Any) -> bool:
+        """Something is launched there: `synchronize` is to wait for it. Gives whether it runs in
+        order."""
         self.check_process()
-        if queue in self._used:
-            return
+        found = self._used.get(queue)
+        if found is not None:
+            return found
+        import pyopencl as cl
+
+        ordered = not queue.properties & cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE
         with _LOCK:
-            self._used[queue] = None
+            self._used[queue] = ordered
             oldest = next(iter(self._used)) if len(self._used) > _MOST else None
             if oldest is not None:
                 del self._used[oldest]
         if oldest is not None:
             oldest.finish()
+        return ordered
 
     def synchronize(self) -> None:
         """Wait for everything that was launched."""

@@ -126,6 +126,7 @@ class OpenclExecutable:
 
         arrays = [args[leaf] for leaf in self._arrays]
         context, queue, others = self._where(arrays, stream)
+        ordered = self._home.remember(queue)
         record = self._record(context) if self._metadata["record"] else None
         launch = _Launch(args, {a: _place(args[a]) for a in self._arrays}, config, record)
         kernel = self._kernel(context)
@@ -144,8 +145,8 @@ class OpenclExecutable:
                 error, self._name, config.block, self._home.device, shared
             ) from error
         queue.flush()
-        if stream is not None:
-            for array in arrays:
+        for array in arrays:
+            if stream is not None or not ordered or array.queue is None:
                 array.add_event(event)
         for other in others:
             cl.enqueue_barrier(other, wait_for=[event])
@@ -177,7 +178,6 @@ class OpenclExecutable:
                 )
             if stream is None and array.queue not in (None, queue, *others):
                 others.append(array.queue)
-        home.remember(queue)
         return context, queue, others
 
     # ------------------------------------------------------------ faults and prints

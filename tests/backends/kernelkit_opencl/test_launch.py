@@ -198,6 +198,36 @@ def test_a_launch_comes_after_what_the_queue_of_its_array_was_asked(device, load
     np.testing.assert_array_equal(native.get(), 20)
 
 
+#: Takes a while, and gives what was there plus one.
+SLOW = """
+__kernel void k(__global f32* a, i64 at) {
+    f32 was = a[at / 4];
+    for (i64 i = 0; i < 2000000; ++i) was = sin(was);
+    a[at / 4] += 1;
+    if (was > 2) a[at / 4] = was;
+}
+"""
+
+
+@each_device
+@pytest.mark.parametrize("how", ["no queue", "no order"])
+def test_who_reads_an_array_waits_for_launches(device, load, how):
+    import pyopencl as cl
+    import pyopencl.array as arrays
+
+    context = cl.Context([device])  # Intel's runtime does not keep it for its queues
+    reading = cl.CommandQueue(context)
+    loose = cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE
+    writing = None if how == "no queue" else cl.CommandQueue(context, properties=loose)
+    native = arrays.zeros(reading, 4, np.float32)
+    reading.finish()
+    native = native.with_queue(writing)
+    kernel = load(device, SLOW, "pointer 0, offset 0")
+    for _ in range(4):
+        kernel.launch(ONE, [native], None)
+    assert native.get(reading)[0] == 4
+
+
 @each_device
 def test_queues_of_several_arrays_wait_for_one_another(device, load):
     import pyopencl as cl
