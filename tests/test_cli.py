@@ -387,6 +387,7 @@ def test_source_for_an_architecture(run):
         ),
         (["--arch", "gold"], "'gold' is no architecture of NVIDIA; write it as sm_90"),
         (["--resources", "--arch", "sm_35"], "sm_35 is too old for NVRTC"),
+        (["--resources", "--arch", "sm_999"], "makes no machine code for sm_999"),
         (["--resources", "--block", "2048"], "2048"),
     ],
 )

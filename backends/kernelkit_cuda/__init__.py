@@ -134,11 +134,23 @@ class CudaBackend:
 
     def resources(self, analysis: Analysis, target: Target) -> Resources:
         """What a kernel takes of a device."""
+        from dataclasses import replace
+
+        from kernelkit.errors import BackendError
+        from kernelkit_cuda import nvrtc
         from kernelkit_cuda.resources import parse
 
         artifact = self.emit(analysis, target)
         _, log = self._compiled(artifact, target)
-        return parse(log)[artifact.metadata["name"]]
+        found = parse(log).get(artifact.metadata["name"])
+        if found is None:
+            known = ", ".join(f"sm_{arch}" for arch in nvrtc.library().architectures)
+            raise BackendError(
+                f"NVRTC {nvrtc.library()} makes no machine code for {target.name}, so what a kernel "
+                f"takes of it is not known; it does for {known}"
+            )
+        # What is carved out of dynamic shared memory, the compiler does not see.
+        return replace(found, shared_bytes=found.shared_bytes + artifact.metadata["carved"])
 
     def _resources(self, analysis: Analysis, target: Target) -> str:
         return str(self.resources(analysis, target))

@@ -15,6 +15,7 @@ from kernelkit.errors import BackendError, ConfigurationError, KernelError
 
 INVALID_VALUE: Final = 1
 OUT_OF_MEMORY: Final = 2
+NOT_INITIALIZED: Final = 3
 INVALID_CONTEXT: Final = 201
 OUT_OF_RESOURCES: Final = 701
 
@@ -63,6 +64,11 @@ def explained(error: BaseException, doing: str) -> KernelError | None:
         return None
     if status == OUT_OF_MEMORY:
         return DeviceMemoryError(f"{doing}: there is no room on the device ({said})")
+    if status == NOT_INITIALIZED:
+        return BackendError(
+            f"{doing}: CUDA cannot be used here ({said}): a process that was forked from one that used "
+            "it has to do without; start processes with multiprocessing's 'spawn'"
+        )
     if status in _STICKY:
         return DeviceLostError(
             f"{doing}: {_STICKY[status]} ({said}). The process has lost the device and what is in "

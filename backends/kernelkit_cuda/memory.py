@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 #: DLPack's types of devices whose memory is CUDA's, and ROCm's.
 _DLPACK_CUDA, _DLPACK_ROCM = 2, 10
-#: What cudaPointerGetAttributes calls memory of a device.
-_ON_DEVICE: Final = 2
+#: What cudaPointerGetAttributes calls memory of a device, and managed memory of one.
+_ON_DEVICE: Final = (2, 3)
 #: `plain` speaks only of arrays up to this size.
 _PLAIN_BYTES: Final = (1 << 30) - 1
 
@@ -59,7 +59,7 @@ class CudaMemory:
         address = interface["data"][0]
         if address and 0 not in interface["shape"]:
             found = self._cupy.cuda.runtime.pointerGetAttributes(address)
-            return bool(found.type == _ON_DEVICE and found.device == self._index)
+            return bool(found.type in _ON_DEVICE and found.device == self._index)
         # Nothing is there to ask about; torch's say where they are, others are of the current device.
         index = getattr(getattr(value, "device", None), "index", None)
         if not isinstance(index, int):

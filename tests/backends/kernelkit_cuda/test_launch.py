@@ -256,6 +256,7 @@ def cuda_error(cupy: Any) -> Any:
         (700, DeviceLostError, "an address outside of any array .* KERNELKIT_DEBUG=1 finds the line"),
         (702, DeviceLostError, "ran for longer than the system allows"),
         (2, DeviceMemoryError, "no room on the device"),
+        (3, BackendError, r"forked .* multiprocessing's 'spawn'"),
         (900, ConfigurationError, "cannot be captured into a graph"),
         (222, BackendError, "the driver is older than the compiler"),
         (999, BackendError, "launching f: CUDA_ERROR: 999"),

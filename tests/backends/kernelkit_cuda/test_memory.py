@@ -59,8 +59,8 @@ def test_arrays_of_cupy_belong_to_their_device(cupy: Any, memory: CudaMemory) ->
 
 @pytest.mark.parametrize(
     ("kind", "device", "owned"),
-    [(2, 0, True), (2, 1, False), (3, 0, False), (1, -2, False), (0, -2, False)],
-    ids=["here", "another device", "managed", "pinned", "unknown"],
+    [(2, 0, True), (2, 1, False), (3, 0, True), (3, 1, False), (1, -2, False), (0, -2, False)],
+    ids=["here", "another device", "managed", "managed elsewhere", "pinned", "unknown"],
 )
 def test_arrays_of_others(
     kind: int, device: int, owned: bool, cupy: Any, memory: CudaMemory
@@ -90,6 +90,10 @@ def test_arrays_by_dlpack(cupy: Any, memory: CudaMemory) -> None:
     assert native.data.ptr == host.ctypes.data
 
 
+def kind_of(value: Any) -> str:
+    return type(value).__name__
+
+
 class Failing:
     @property
     def __cuda_array_interface__(self) -> Any:
@@ -97,7 +101,7 @@ class Failing:
 
 
 @pytest.mark.parametrize(
-    "value", [np.zeros(3), np.float32(1), 1, None, "x", float, Failing()], ids=str
+    "value", [np.zeros(3), np.float32(1), 1, None, "x", float, Failing()], ids=kind_of
 )
 def test_what_is_no_array_of_a_gpu(value: Any, memory: CudaMemory) -> None:
     assert not memory.owns(value)
@@ -211,7 +215,7 @@ def test_streams_of_every_library(name: str, memory: CudaMemory) -> None:
     assert found is None or type(found) is int
 
 
-@pytest.mark.parametrize("value", ["0x10", 1.5, object(), True, [1], np.zeros(2)], ids=repr)
+@pytest.mark.parametrize("value", ["0x10", 1.5, object(), True, [1], np.zeros(2)], ids=kind_of)
 def test_what_is_no_stream(value: Any) -> None:
     with pytest.raises(TypeError, match=r"no stream.*a stream of CuPy, Numba or torch"):
         address_of(value, 0)

@@ -191,6 +191,18 @@ def test_resources_for_people() -> None:
     assert re.match(r"k_multiply_add on sm_80: \d+ registers; 0 bytes of spill stores", said)
 
 
+@kk.kernel
+def half_of_a_block(values):
+    tile = kk.shared.array(15_000, np.float64)
+    tile[kk.threadIdx.x] = values[kk.threadIdx.x]
+    kk.syncthreads()
+    values[kk.threadIdx.x] = tile[63 - kk.threadIdx.x]
+
+
+def test_resources_count_shared_memory_beyond_what_is_static() -> None:
+    assert "120000 bytes of static shared" in shown(half_of_a_block, 1, "resources", "sm_80")
+
+
 def test_binaries_are_bytes_and_json() -> None:
     import json
 
