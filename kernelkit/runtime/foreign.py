@@ -8,6 +8,7 @@ Holds: nothing is copied.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -148,8 +149,9 @@ def describe(value: Any) -> ForeignArray:
             if native is not value:
                 return describe(native)
         strides = getattr(value, "strides", None)
-        strides = None if strides is None or callable(strides) else tuple(strides)
-        return ForeignArray(value, np.dtype(value.dtype), tuple(value.shape), strides, None, False)
+        strides = None if callable(strides) else strides
+        shape, strides = _layout(value.shape, strides)
+        return ForeignArray(value, np.dtype(value.dtype), shape, strides, None, False)
     except NotAnArray:
         raise
     except Exception as error:
@@ -160,15 +162,22 @@ def _by_interface(value: Any, interface: Any) -> ForeignArray:
     if interface.get("mask") is not None:
         raise NotAnArray("it has a mask, which a kernel would not see")
     address, readonly = interface["data"]
-    strides = interface.get("strides")
-    return ForeignArray(
-        value,
-        np.dtype(interface["typestr"]),
-        tuple(interface["shape"]),
-        None if strides is None else tuple(strides),
-        address,
-        bool(readonly),
-    )
+    shape, strides = _layout(interface["shape"], interface.get("strides"))
+    dtype = np.dtype(interface["typestr"])
+    return ForeignArray(value, dtype, shape, strides, address, bool(readonly))
+
+
+def _layout(shape: Any, strides: Any) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Both as ints, one for each axis."""
+    shape = tuple(map(operator.index, shape))
+    if any(n < 0 for n in shape):
+        raise NotAnArray(f"it says that its shape is {shape}")
+    if strides is None:
+        return shape, None
+    strides = tuple(map(operator.index, strides))
+    if len(strides) != len(shape):
+        raise NotAnArray(f"it says that its shape is {shape} and its strides are {strides}")
+    return shape, strides
 
 
 def _adopted(value: Any) -> Any:

@@ -191,6 +191,25 @@ def test_an_array_without_an_interface_is_described_by_its_attributes() -> None:
     assert found.bounds() is None
 
 
+@pytest.mark.parametrize(
+    ("shape", "strides", "words"),
+    [
+        ((-3,), None, r"its shape is \(-3,\)"),
+        ((3, 4), (4,), r"its shape is \(3, 4\) and its strides are \(4,\)"),
+        ("ab", None, "TypeError: 'str' object cannot be interpreted as an integer"),
+        ((3,), (None,), "TypeError: 'NoneType' object cannot"),
+        ((3.0,), None, "TypeError: 'float' object cannot"),
+        (3, None, "TypeError: 'int' object is not iterable"),
+    ],
+)
+def test_shapes_that_cannot_be(shape: Any, strides: Any, words: str) -> None:
+    plain = SimpleNamespace(dtype="f4", shape=shape, strides=strides)
+    said = {"data": (64, False), "typestr": "<f4", "shape": shape, "strides": strides}
+    for value in (plain, SimpleNamespace(__cuda_array_interface__=said)):
+        with pytest.raises(ArgumentError, match=f"argument 1 of double, 'src',.* had: .*{words}"):
+            double[1, 1](value, np.zeros(3))
+
+
 def test_what_is_no_array_is_none() -> None:
     with pytest.raises(NotAnArray, match="^$"):
         host_view(Ellipsis)
