@@ -7,6 +7,7 @@ another way that is exact.
 Features are words: names of extensions that the printer knows, and
     rounded     float32 division and square root are correctly rounded if a build asks for it
     warps       a subgroup can have 32 threads
+    flat        barriers may stand in no branch, and flags in no register (PoCL)
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import Any, Final
 from kernelkit.backend import Capabilities, Target
 from kernelkit.ir.types import DTYPES
 from kernelkit_opencl.atomics import BASE, EXTENDED, dtypes
+from kernelkit_opencl.pocl import is_pocl
 from kernelkit_opencl.warps import SUBGROUPS, has_subgroups
 
 FP64: Final = "cl_khr_fp64"
 ROUNDED: Final = "rounded"
 WARPS: Final = "warps"
+FLAT: Final = "flat"
 _EXTENSIONS: Final = (FP64, BASE, EXTENDED, *SUBGROUPS)
 
 #: Bits of CL_DEVICE_SINGLE_FP_CONFIG.
@@ -44,6 +47,8 @@ def target_of(device: Any) -> Target:
     """Of a device of pyopencl."""
     extensions = device.extensions.split()
     features = features_of(extensions, device.single_fp_config, subgroup_sizes(device))
+    if is_pocl(device):
+        features += (FLAT,)
     name = f"{label_of(device)}, {_plain(device.driver_version)}"
     can = capabilities(
         features,

@@ -42,7 +42,5 @@ def opencl(extensions: Collection[str] = (), subgroups: bool = False) -> CDialec
         dynamic="",
         buffers=True,
         leaves=False,
-        # PoCL 3.0 runs what stands between the last barrier and such a branch twice in one thread.
-        before_branch="barrier(CLK_LOCAL_MEM_FENCE);",
         rows=subgroups,
     )

@@ -13,9 +13,11 @@ from kernelkit.backend import Artifact, Target
 from kernelkit.emit.cstyle.dialect import CDialect
 from kernelkit.emit.cstyle.printer import print_kernel
 from kernelkit.errors import CapabilityError
-from kernelkit_opencl.capabilities import WARPS
+from kernelkit_opencl.capabilities import FLAT, WARPS
 from kernelkit_opencl.dialect import opencl
+from kernelkit_opencl.flat import flat
 from kernelkit_opencl.leaving import stay
+from kernelkit_opencl.pocl import watched
 from kernelkit_opencl.warps import divergent_warps
 
 
@@ -25,12 +27,16 @@ def emit(analysis: Analysis, target: Target) -> Artifact:
         wrong = [str(diagnostic) for diagnostic in divergent_warps(analysis)]
         if wrong:
             raise CapabilityError("\n".join(wrong))
-    kernel = stay(analysis, WARPS not in features)
+    by_block = WARPS not in features
+    kernel = stay(analysis, by_block)
+    if FLAT in features:
+        kernel = flat(kernel, by_block)
     if kernel is not analysis.kernel:
         analysis = analyse(kernel, analysis.shape, checked=True)
     source = print_kernel(analysis, dialect_for(features))
     local = analysis.memory.local_bytes
-    return Artifact(source.text, {**source.metadata, "local_bytes": local})
+    text = watched(source.text) if FLAT in features else source.text
+    return Artifact(text, {**source.metadata, "local_bytes": local})
 
 
 def dialect_for(features: Collection[str]) -> CDialect:

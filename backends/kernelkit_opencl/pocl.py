@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import struct
 import sys
 from pathlib import Path
@@ -39,6 +40,8 @@ _LEVELS: Final = (
 #: What threads have where the system sets no limit, and what is left for all else.
 _STACK: Final = 2 << 20
 _RESERVE: Final = 512 << 10
+#: The declaration of a variable that is a flag of the user's or ours, at the head of a kernel.
+_FLAG: Final = re.compile(r"^(    )(bool v_\w+ =|int kk_\w+ = 0;)", re.MULTILINE)
 #: Devices keep pointers to these.
 _NAMES: Final = {level: ctypes.create_string_buffer(level.encode()) for level, _ in _LEVELS}
 
@@ -63,6 +66,13 @@ def choose_method(device: Any) -> None:
     in a branch. It looks at the variable whenever it compiles a kernel."""
     if _is_version(device):
         os.environ.setdefault("POCL_WORK_GROUP_METHOD", "loopvec")
+
+
+def watched(text: str) -> str:
+    """A kernel's text in which flags are not kept in registers, if it has barriers: what is a
+    constant wherever it is set, PoCL takes for the same in all threads behind a barrier, also where
+    only some of them have set it before they left a loop."""
+    return _FLAG.sub(r"\1volatile \2", text) if "barrier(" in text else text
 
 
 def is_pocl(device: Any) -> bool:

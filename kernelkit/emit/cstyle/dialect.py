@@ -55,8 +55,6 @@ class CDialect:
     #: Whether the block of a kernel with warp operations is launched as one row of threads, so that
     #: the device's own warps are ours.
     rows: bool = False
-    #: A statement before an `if` with barriers inside, where compilers need one.
-    before_branch: str = ""
     #: Static shared arrays beyond so many bytes lie in dynamic shared memory.
     static_shared: int = 1 << 62
 

@@ -210,8 +210,6 @@ class Statements:
 
     def _if(self, stmt: ir.If) -> None:
         unit = self._unit
-        if stmt in self._holding and unit.dialect.before_branch:
-            unit.line(unit.dialect.before_branch)
         unit.line(f"if {self._condition(stmt.condition)} {{")
         with unit.indented():
             self.body(stmt.then)
