@@ -7,11 +7,10 @@ Holds: the lanes of a vector print one after the other, in order, each its whole
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from kernelkit.emit.payload import pieces_of, text_from, values_of, word_count, words_in
+from kernelkit.emit.payload import pieces_of, text_from, to_stdout, values_of, word_count, words_in
 from kernelkit.ir import nodes as ir
 from kernelkit_cpu import faults, record
 from kernelkit_cpu.expressions import evaluate
@@ -68,7 +67,7 @@ def callback(metadata: Mapping[str, Any], write: Callable[[str], object] | None 
     def print_(address: int, site: int, words: int) -> None:
         try:
             text = sites[site].text(words)
-            (write or sys.stdout.write)(text)
+            (write or to_stdout)(text)
         except BaseException as error:
             record.cancel(address, error)
 

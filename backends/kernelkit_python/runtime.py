@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import builtins
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NoReturn
 
 from kernelkit.emit.fault_text import ZERO_STEP, assertion
+from kernelkit.emit.payload import to_stdout
 from kernelkit.errors import KernelAssertionError, StepBudgetError, ZeroStepError
 from kernelkit_python.traps import Trap
 
@@ -22,8 +22,7 @@ _SPINNING: Final = (
 
 
 def _print(*parts: str) -> None:
-    # Looked up at each call, so that redirected output is.
-    sys.stdout.write("".join(parts))
+    to_stdout("".join(parts))
 
 
 def _failure(site: int, *parts: str) -> Trap:

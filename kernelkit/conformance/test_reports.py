@@ -30,6 +30,14 @@ def test_print(capfd: pytest.CaptureFixture[str]) -> None:
     assert lines(capfd) == ["kernel: 0 1 False", "kernel: 1 -2 False", "kernel: 2 3 True"]
 
 
+@pytest.mark.needs(printing=True)
+def test_a_program_without_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    src = kk.asarray(np.array([1, -2, 3], np.int32))
+    monkeypatch.setattr(sys, "stdout", None)
+    says[2, 2](src)
+    kk.synchronize()
+
+
 @kk.kernel
 def formats(x, n):
     print(f"kernel a {n:d} {n:5d} {n:x} {n:X} {x:.3f} {x:8.2f} {x:.1e}!")

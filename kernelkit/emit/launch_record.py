@@ -14,7 +14,6 @@ beyond the record.
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -22,7 +21,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from kernelkit.emit.fault_report import Recorded, as_exception, coordinates
-from kernelkit.emit.payload import text_from, words_in
+from kernelkit.emit.payload import text_from, to_stdout, words_in
 
 # ---------------------------------------------------------------- the header
 FAILED: Final = 0  # low 32 bits: 0, or which block failed first: its number % (2**32 - 1) + 1
@@ -82,7 +81,7 @@ def report(
     sys.stdout is now."""
     found = np.asarray(words, np.int64).tolist()
     if found[CURSOR] or found[LOST]:
-        _print(metadata["sites"], found, write or sys.stdout.write)
+        _print(metadata["sites"], found, write or to_stdout)
     if found[FAILED]:
         _raise_first(metadata, found, config)
 

@@ -7,6 +7,7 @@ Holds: a value is one word, low bytes first, or two if it is complex.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -64,3 +65,9 @@ def _texts(pieces: Sequence[Sequence[str]], words: Sequence[int]) -> Iterator[st
         fits = end <= len(words)
         yield format(value_from(dtype, words[place:end]), piece[1]) if fits else LOST
         place = end
+
+
+def to_stdout(text: str) -> None:
+    """As Python's print does: to where that is now, and nowhere where a program has none."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)
