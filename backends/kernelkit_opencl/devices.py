@@ -43,15 +43,16 @@ def find() -> Found:
     try:
         with vendors.registered(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pyopencl as cl
-
+            try:
+                import pyopencl as cl
+            except Exception as error:  # one that was made for another NumPy raises what it likes
+                line = f"pyopencl cannot be imported ({_line(error)}); {INSTALL}"
+                return Found(wrong=(line,))
             if cl.VERSION[:2] < OLDEST:
                 oldest = ".".join(map(str, OLDEST))
                 line = f"pyopencl {cl.VERSION_TEXT} is older than {oldest}; pip install -U pyopencl"
                 return Found(wrong=(line,))
             platforms = cl.get_platforms()
-    except ImportError as error:
-        return Found(wrong=(f"pyopencl cannot be imported ({error}); {INSTALL}",))
     except Exception as error:  # the loader says by an error that there are no platforms
         return Found(wrong=(f"there is no OpenCL platform ({_line(error)}); {INSTALL}",))
     return _sorted_out(platforms)

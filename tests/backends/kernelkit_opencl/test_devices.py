@@ -86,6 +86,10 @@ WHY = """
     [
         ("sys.modules['pyopencl'] = None", "pyopencl cannot be imported"),
         (
+            "sys.meta_path.insert(0, types.SimpleNamespace(find_spec=lambda name, *_: 1 / (name != 'pyopencl') and None))",
+            "pyopencl cannot be imported (division by zero); pip install pyopencl pocl-binary-distribution",
+        ),
+        (
             "sys.modules['pyopencl'] = types.SimpleNamespace(VERSION=(2022, 3), VERSION_TEXT='2022.3')",
             "pyopencl 2022.3 is older than 2024.1; pip install -U pyopencl",
         ),
