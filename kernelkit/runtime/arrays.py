@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from kernelkit import registry
 from kernelkit.errors import ArgumentError
+from kernelkit.ir.types import from_numpy
 from kernelkit.registry import Place
-from kernelkit.runtime import selection
+from kernelkit.runtime import refusals, selection
 from kernelkit.runtime.foreign import NotAnArray, host_view, is_foreign
 from kernelkit.runtime.refusals import type_name
 
@@ -46,7 +47,9 @@ def asarray(x: Any, device: str | Device | None = None) -> Any:
         if place is home or place.memory.owns(x):
             return x
         return place.memory.copy_in(home.memory.copy_out(x))
-    return _place(device).memory.copy_in(_on_host(x))
+    place, found = _place(device), _on_host(x)
+    _check_dtype(found.dtype, place)
+    return place.memory.copy_in(found)
 
 
 def empty(
@@ -54,7 +57,15 @@ def empty(
 ) -> Any:
     """A new native array of a device, with any elements."""
     axes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return _place(device).memory.allocate(tuple(map(int, axes)), np.dtype(dtype))
+    place, found = _place(device), np.dtype(dtype)
+    _check_dtype(found, place)
+    return place.memory.allocate(tuple(map(int, axes)), found)
+
+
+def _check_dtype(dtype: np.dtype, place: Place) -> None:
+    """Libraries of devices take one dtype more or less, and fail in words of their own."""
+    if not place.host and from_numpy(dtype) is None:
+        raise refusals.unsupported_dtype(f"an array for {place}", "x", dtype)
 
 
 def to_numpy(x: Any) -> np.ndarray:

@@ -57,6 +57,22 @@ def test_to_a_device_and_back(gpu: Any, device_array: Any) -> None:
     assert kk.empty((2, 2), np.int8, "gpu").shape == (2, 2)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [
+        ("O", r"an array for gpu:0 has dtype object, which .* x\.astype\(np\.float64\)"),
+        ("U3", "an array for gpu:0 has dtype <U3, .* as numbers"),
+        (">f8", "an array for gpu:0 has dtype '>f8', .* the other order"),
+        (np.longdouble, r"x\.astype\(np\.float64\)"),
+    ],
+)
+def test_devices_have_arrays_of_dtypes_that_kernels_know(gpu: Any, dtype: Any, words: str) -> None:
+    for make in (lambda: kk.asarray(np.zeros(3, dtype), "gpu"), lambda: kk.empty(3, dtype, "gpu")):
+        with pytest.raises(ArgumentError, match=words):
+            make()
+    assert kk.asarray(np.zeros(3, dtype), "python").dtype == dtype
+
+
 def test_the_current_device_is_the_default(gpu: Any) -> None:
     with kk.use("gpu:1"):
         assert kk.asarray([1.0]).home == "gpu:1"
