@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from kernelkit.errors import BackendError, ConfigurationError, KernelError
+from kernelkit.errors import ArgumentError, BackendError, ConfigurationError, KernelError
 
 _ALLOCATION: Final = -4
 _RESOURCES: Final = -5
@@ -74,6 +74,21 @@ def arrays_too_large(kernel: str, threads: int, nbytes: int, room: int, device: 
         f"each of the {threads} threads of a block of {kernel} has {nbytes} bytes of local arrays, and "
         f"{name_of(device)} has {room} bytes for those of a whole block; use {smaller}, smaller local "
         "arrays, or parts of a global one"
+    )
+
+
+def several_contexts(kernel: str, queued: bool) -> KernelError:
+    """What is raised where arrays cannot meet; `queued`: in a queue that the caller named."""
+    if queued:
+        return ArgumentError(
+            f"the queue that {kernel} is to run in and its arrays belong to several OpenCL contexts, "
+            "which share nothing; leave the queue out, pass a kernelkit.Stream for arrays of NumPy or "
+            "kernelkit, or make the arrays with pyopencl.array.to_device(queue, x)"
+        )
+    return ArgumentError(
+        f"the arrays of {kernel} belong to several OpenCL contexts, which share nothing; those of NumPy "
+        "and kernelkit go to kernelkit's own: make all of them with pyopencl in one context, or bring "
+        "them together with kernelkit.asarray(x.get(), device)"
     )
 
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from kernelkit.backend import LaunchConfig
 from kernelkit.emit.launch_record import HEADER, new_record, report, words_used
-from kernelkit.errors import ArgumentError
 from kernelkit_opencl.build import build
 from kernelkit_opencl.contexts import Home
 from kernelkit_opencl.failures import (
@@ -25,6 +24,7 @@ from kernelkit_opencl.failures import (
     block_too_large,
     launch_failed,
     out_of_memory,
+    several_contexts,
 )
 from kernelkit_opencl.memory import root
 from kernelkit_opencl.pocl import room_for_arrays
@@ -171,11 +171,7 @@ class OpenclExecutable:
         others: list[Any] = []
         for array in arrays:
             if array.context != context:
-                raise ArgumentError(
-                    f"the arrays of {self._name} belong to several OpenCL contexts, which cannot "
-                    "share them; make all of them in one, or bring them together with "
-                    "kernelkit.asarray(x.get(), device)"
-                )
+                raise several_contexts(self._name, stream is not None)
             if stream is None and array.queue not in (None, queue, *others):
                 others.append(array.queue)
         return context, queue, others
