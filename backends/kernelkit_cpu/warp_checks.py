@@ -36,7 +36,8 @@ def check_source(frame: Frame, stmt: ir.Warp, operand: Value) -> None:
     wanted = shuffles.source(arithmetic, stmt.op, operand)
     number = arithmetic.one(wanted)
     inside = text.let(f"icmp ult {lanes.WORDS} {number}, splat (i32 {lanes.WARP_SIZE})")
-    here = lanes.contains(frame, uniform(UINT32, (_alive(frame),)), number)
+    come = lanes.number(frame, frame.active()) if _is_last(frame, stmt) else _alive(frame)
+    here = lanes.contains(frame, uniform(UINT32, (come,)), number)
     gone = frame.masked_and(inside, frame.inverted(here))
     assert gone is not None
     faults.fault_where(
@@ -46,6 +47,15 @@ def check_source(frame: Frame, stmt: ir.Warp, operand: Value) -> None:
         {"kind": "inactive lane", "op": stmt.op},
         lambda lane: words_of(frame, wanted.type, frame.lane(wanted, lane)),
     )
+
+
+def _is_last(frame: Frame, stmt: ir.Warp) -> bool:
+    """Whether lanes that do not come along are at the kernel's end, for all that others know."""
+    body = frame.facts.analysis.kernel.body
+    waits = [each for each in ir.walk(body) if isinstance(each, ir.Warp | ir.Barrier)]
+    loops = (each for each in ir.walk(body) if isinstance(each, ir.For | ir.While))
+    repeated = any(stmt in ir.walk(loop.body) for loop in loops)
+    return waits[-1] is stmt and not repeated
 
 
 def check_lanes(frame: Frame, stmt: ir.Warp, mask: Value) -> None:

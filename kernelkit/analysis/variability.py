@@ -316,6 +316,8 @@ class _Solver:
         mask, lane = warp.mask, warp.operands[1]
         if not isinstance(mask, Constant) or mask.value != FULL_MASK or self.returns:
             return False
+        if _level(self.causes[warp]) > Level.VECTOR_UNIFORM:
+            return False  # those that do not come this way may be at the kernel's end already
         width, height, depth = self.shape.block
         tail = width * height * depth % 32
         if isinstance(lane, Constant) and isinstance(lane.value, int):

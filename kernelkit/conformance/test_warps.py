@@ -371,6 +371,48 @@ def test_warps_of_blocks_of_several_axes(run: Runner, rng: np.random.Generator, 
     np.testing.assert_array_equal(out[:, 1], bits(src > 0))
 
 
+# ---------------------------------------------------------------- lanes at the kernel's end
+@kk.kernel(debug=False)
+def odd_lanes(a):
+    i = threadIdx.x
+    if i % 2:
+        a[i] = shfl_sync(FULL, a[i], 0)
+
+
+@kk.kernel(debug=False)
+def lower_lanes(a):
+    i = threadIdx.x
+    if i < 16:
+        a[i] += shfl_down_sync(FULL, a[i], 8)
+
+
+@pytest.mark.needs(divergent_warps=True)
+@pytest.mark.parametrize("block", [32, 64])
+def test_lanes_at_the_end_give_nothing(run: Runner, block: int) -> None:
+    a = np.arange(5, 5 + block, dtype=np.int32)
+    np.testing.assert_array_equal(run(odd_lanes, 1, block, a), a)
+    found = run(lower_lanes, 1, block, a)
+    lane = np.arange(block)
+    other = np.where(lane + 8 < 16, a[(lane + 8) % block], a)
+    np.testing.assert_array_equal(found, np.where(lane < 16, a + other, a))
+
+
+@kk.kernel(debug=True)
+def from_a_lane_at_the_end(a):
+    i = threadIdx.x
+    if i < 16:
+        a[i] += shfl_xor_sync(0xFFFF, a[i], 1)
+    if i % 2:
+        a[i] = shfl_sync(FULL, a[i], 0)
+
+
+@pytest.mark.needs(divergent_warps=True)
+def test_debug_kernels_miss_lanes_at_the_end() -> None:
+    with pytest.raises(kk.InactiveLaneError, match="from lane 0"):
+        from_a_lane_at_the_end[1, 32](kk.asarray(np.arange(32, dtype=np.int32)))
+        kk.synchronize()
+
+
 @kk.kernel(debug=False)
 def in_many_axes(src, out):
     x, y, z = threadIdx.x, threadIdx.y, threadIdx.z

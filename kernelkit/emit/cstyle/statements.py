@@ -193,7 +193,7 @@ class Statements:
                 found = (mask, operands[1], there, unit.threads)
                 self._lines(unit.checks.lane_active(stmt, *found, unit.live))
                 self._leave(certain=True)
-        self._lines(unit.warps.lines(stmt.op, dtype, mask, operands, results, unit.complete))
+        self._lines(unit.warps.lines(stmt.op, dtype, mask, operands, results, unit.complete(stmt)))
         self._assigned(*stmt.results)
 
     # ------------------------------------------------------------ control

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+from kernelkit.analysis.kinds import Level
 from kernelkit.analysis.pipeline import Analysis
 from kernelkit.analysis.ranges import never_negative
 from kernelkit.analysis.widths import Widths
@@ -89,11 +90,13 @@ class Unit:
             raise InternalError(f"{self.dialect.name} has no barriers and no warps")
         return self._warps
 
-    @property
-    def complete(self) -> bool:
-        """Whether every lane of every warp is there, as long as the kernel runs."""
-        returns = any(isinstance(stmt, ir.Return) for stmt in ir.walk(self.kernel.body))
-        return self.threads % 32 == 0 and not (returns or self.live or self.debug)
+    def complete(self, stmt: ir.Warp) -> bool:
+        """Whether every lane of a warp comes to an operation, if one does: none of them is missing,
+        has returned, or may be at the kernel's end already."""
+        returns = any(isinstance(each, ir.Return) for each in ir.walk(self.kernel.body))
+        together = self.analysis.variability.control(stmt) <= Level.VECTOR_UNIFORM
+        whole = self.threads % 32 == 0 and together
+        return whole and not (returns or self.live or self.debug)
 
     @cached_property
     def live(self) -> str:
