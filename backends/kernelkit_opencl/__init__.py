@@ -70,6 +70,8 @@ class OpenclBackend:
         asked = options(made["features"].split(), found.processors[device.index])
         if takes_liberties(native):
             text = strict(text, binary.metadata["reproducible"])
+        if not binary.metadata.get("optimised", True):
+            asked.append("-cl-opt-disable")
         return OpenclExecutable(text, binary.metadata, asked, home(native))
 
     def memory(self, device: Device) -> OpenclMemory:

@@ -28,15 +28,17 @@ def emit(analysis: Analysis, target: Target) -> Artifact:
         if wrong:
             raise CapabilityError("\n".join(wrong))
     by_block = WARPS not in features
-    kernel = stay(analysis, by_block)
+    staying = kernel = stay(analysis, by_block)
     if FLAT in features:
-        kernel = flat(kernel, by_block)
+        kernel = flat(staying, by_block)
     if kernel is not analysis.kernel:
         analysis = analyse(kernel, analysis.shape, checked=True)
     source = print_kernel(analysis, dialect_for(features))
     local = analysis.memory.local_bytes
     text = watched(source.text) if FLAT in features else source.text
-    return Artifact(text, {**source.metadata, "local_bytes": local})
+    # What was flattened is beyond PoCL's optimiser: it still mixes up its threads, if seldom.
+    more = {"local_bytes": local, "optimised": kernel is staying}
+    return Artifact(text, {**source.metadata, **more})
 
 
 def dialect_for(features: Collection[str]) -> CDialect:

@@ -24,6 +24,8 @@ from kernelkit.ir.types import INT64, ArrayType
 from kernelkit.ir.verify import verify
 from kernelkit.testing import differential
 from kernelkit.testing.generator_flows import generate_flow
+from kernelkit_opencl.capabilities import FLAT, capabilities
+from kernelkit_opencl.emission import emit
 from kernelkit_opencl.flat import flat
 from kernelkit_opencl.leaving import stay
 from kernelkit_opencl.pocl import watched
@@ -343,3 +345,15 @@ def found(src, out, n):
 def test_flags_behind_loops(device: Any) -> None:
     for n in range(3):
         compare(found, f"opencl:{FOUND.devices.index(device)}", n)
+
+
+def test_what_was_flattened_is_not_optimised() -> None:
+    def plain(src, out, n):
+        if kk.grid(1) < n:
+            out[0, threadIdx.x] = 1
+        syncthreads()
+        out[1, threadIdx.x] = 1
+
+    target = Target("PoCL", capabilities((), 0, 256, (256,), 32768), FLAT)
+    assert emit(analysed(plain), target).metadata["optimised"]
+    assert not emit(analysed(ends), target).metadata["optimised"]
