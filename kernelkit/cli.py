@@ -247,7 +247,7 @@ def _require(modules: Iterable[str]) -> None:
     missing = [DEMO_EXTRAS[name] for name in sorted(modules) if find_spec(name) is None]
     if missing:
         raise Failure(
-            f"the demo needs {' and '.join(missing)}: pip install 'kernelkit[demo]' (in a clone: '-e .[demo]')"
+            f"the demo needs {' and '.join(missing)}: pip install 'kernelkit[demo]' (in a clone: pip install -e '.[demo]')"
         )
 
 

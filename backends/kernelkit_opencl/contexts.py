@@ -42,6 +42,8 @@ class Home:
         #: Queues on which something was launched, ours and users'; the oldest goes if there are many.
         #: To each, whether what is launched there runs in order.
         self._used: dict[Any, bool] = {}
+        #: Where the last launch went.
+        self.latest: Any = None
         #: Whose threads work for the device; None where it works without, as it seems.
         self._process = find().process if is_pocl(device) else None
 
@@ -82,6 +84,7 @@ class Home:
     def remember(self, queue: Any) -> bool:
         """Something is launched there: `synchronize` is to wait for it. Gives whether it runs in
         order."""
+        self.latest = queue
         self.check_process()
         found = self._used.get(queue)
         if found is not None:

@@ -14,7 +14,7 @@ from kernelkit_opencl.failures import name_of
 
 
 class QueueEvent:
-    """A point in a queue: in that of launches without a stream, if none is named."""
+    """A point in a queue: in that of the last launch, if none is named."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -23,12 +23,16 @@ class QueueEvent:
     def record(self, stream: object = None) -> None:
         import pyopencl as cl
 
-        queue = stream.queue if isinstance(stream, Stream) else stream or self._home.queue
+        queue = stream.queue if isinstance(stream, Stream) else stream or self._latest()
         if not isinstance(queue, cl.CommandQueue):
             raise ConfigurationError(
                 f"an event is recorded in a kernelkit.Stream or a pyopencl.CommandQueue, not {stream!r}"
             )
         self._event = cl.enqueue_marker(queue)
+
+    def _latest(self) -> Any:
+        """Arrays of users bring queues of their own, and a launch goes to theirs."""
+        return self._home.queue if self._home.latest is None else self._home.latest
 
     def synchronize(self) -> None:
         self._recorded().wait()

@@ -186,9 +186,11 @@ def _table(
 # ---------------------------------------------------------------- what local memory cannot do
 def divergent_warps(analysis: Analysis) -> Iterator[Diagnostic]:
     """What is wrong with a kernel on a device whose warps work by local memory."""
+    seen = set()
     for stmt in walk(analysis.kernel.body):
-        if not isinstance(stmt, Warp) or stmt.op == "activemask":
+        if not isinstance(stmt, Warp) or stmt.op == "activemask" or stmt.span in seen:
             continue
+        seen.add(stmt.span)  # a loop over a tuple writes its body once for each item
         causes = analysis.variability.causes[stmt]
         if causes:
             notes = dict.fromkeys(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from opencl_devices import FOUND, each_device
 
+import kernelkit as kk
 from kernelkit.backend import LaunchConfig
 from kernelkit.errors import ArgumentError, ConfigurationError
 from kernelkit_opencl import backend
@@ -345,3 +346,37 @@ def test_compile_needs_no_device(device):
         Artifact("text", {"block": (1, 2, 3)}), Target("no device", features="x")
     )
     assert binary.metadata == {"block": [1, 2, 3]} and b"text" in binary.data
+
+
+@each_device
+def test_events_are_points_where_the_last_launch_went(device: object) -> None:
+    """Arrays of users bring queues of their own."""
+    import pyopencl as cl
+    import pyopencl.array
+
+    @kk.kernel
+    def spins(a, n):
+        i = kk.grid(1)
+        x = a[i]
+        for k in range(n):
+            x = x * np.float32(0.999) + np.float32(k)
+        a[i] = x
+
+    context = cl.Context([device])
+    queue = cl.CommandQueue(context, properties=cl.command_queue_properties.PROFILING_ENABLE)
+    a = cl.array.to_device(queue, np.ones(256, np.float32))
+    place = f"opencl:{FOUND.devices.index(device)}"
+    spins[1, 256](a, 10)
+    start, end = kk.Event(place), kk.Event(place)
+    start.record()
+    for _ in range(20):
+        spins[1, 256](a, 20_000)
+    end.record()
+    end.synchronize()
+    done = end.elapsed_ms(start)
+    queue.finish()
+    after = kk.Event(place)
+    after.record()
+    after.synchronize()
+    assert after.elapsed_ms(end) < done
+    assert done > 0
