@@ -13,6 +13,7 @@ from kernelkit.backend import Artifact, Target
 from kernelkit.emit.cstyle.dialect import CDialect
 from kernelkit.emit.cstyle.printer import print_kernel
 from kernelkit.errors import CapabilityError
+from kernelkit.ir import nodes as ir
 from kernelkit_opencl.capabilities import FLAT, WARPS
 from kernelkit_opencl.dialect import opencl
 from kernelkit_opencl.flat import flat
@@ -34,11 +35,21 @@ def emit(analysis: Analysis, target: Target) -> Artifact:
     if kernel is not analysis.kernel:
         analysis = analyse(kernel, analysis.shape, checked=True)
     source = print_kernel(analysis, dialect_for(features))
-    local = analysis.memory.local_bytes
     text = watched(source.text) if FLAT in features else source.text
     # What was flattened is beyond PoCL's optimiser: it still mixes up its threads, if seldom.
-    more = {"local_bytes": local, "optimised": kernel is staying}
+    more = {"local_bytes": _own_bytes(analysis), "optimised": kernel is staying}
     return Artifact(text, {**source.metadata, **more})
+
+
+def _own_bytes(analysis: Analysis) -> int:
+    """At most so much of each thread is kept in memory where threads take turns: its arrays, and its
+    variables across barriers."""
+    statements = list(ir.walk(analysis.kernel.body))
+    found = analysis.memory.local_bytes
+    if any(isinstance(stmt, ir.Barrier | ir.Warp) for stmt in statements):
+        names = {var for stmt in statements for var in ir.targets(stmt)}
+        found += sum(var.type.itemsize for var in names)
+    return found
 
 
 def dialect_for(features: Collection[str]) -> CDialect:

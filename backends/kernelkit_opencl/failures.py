@@ -71,9 +71,9 @@ def arrays_too_large(kernel: str, threads: int, nbytes: int, room: int, device: 
     most = room // nbytes
     smaller = f"a block of at most {most} threads" if most else "another device"
     return ConfigurationError(
-        f"each of the {threads} threads of a block of {kernel} has {nbytes} bytes of local arrays, and "
-        f"{name_of(device)} has {room} bytes for those of a whole block; use {smaller}, smaller local "
-        "arrays, or parts of a global one"
+        f"each of the {threads} threads of a block of {kernel} has {nbytes} bytes of variables and local arrays, and "
+        f"{name_of(device)} has {room} bytes for those of a whole block; use {smaller}, fewer or smaller "
+        "ones, or parts of a global array"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import time
@@ -52,6 +53,29 @@ def test_local_arrays_that_would_end_the_process(device, name):
     assert (out == -1).all()
     scratch[10, 100](out)
     assert out[:3].tolist() == [0, 3919, 7676]
+
+
+def many_variables() -> str:
+    count = 300
+    own = [f"x{k} = a[(i + {k}) % a.size] * {k + 1}" for k in range(count)]
+    sums = [f"s = s * 3 + x{k}" for k in range(count)]
+    lines = ["i = kk.threadIdx.x", *own, "kk.syncthreads()", "s = 0", *sums, "out[i] = s"]
+    source = "import kernelkit as kk\n@kk.kernel\ndef many(a, out):\n    " + "\n    ".join(lines)
+    return source + "\n"
+
+
+@each_device
+def test_variables_that_would_end_the_process(device, name, tmp_path, monkeypatch):
+    if room_for_arrays(device) is None:
+        pytest.skip(f"{device.name} keeps variables elsewhere")
+    (tmp_path / "many_variables.py").write_text(many_variables())
+    monkeypatch.syspath_prepend(tmp_path)
+    many = importlib.import_module("many_variables").many
+    out = np.zeros(4096, np.int64)
+    with pytest.raises(
+        kk.KernelError, match=r"4096 threads.*24\d\d bytes of variables.*at most \d+"
+    ):
+        many[1, 4096](np.arange(50), out)
 
 
 @each_device
