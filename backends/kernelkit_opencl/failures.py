@@ -108,6 +108,6 @@ def block_too_large(
     x, y, z = block
     return ConfigurationError(
         f"a block of {kernel} has {x} x {y} x {z} = {x * y * z} threads, and {name_of(device)} runs "
-        f"at most {most} of this kernel, for each needs many registers; use a smaller block and a "
-        "larger grid"
+        f"at most {most} of this kernel, for each needs many registers or large local arrays; use a "
+        "smaller block and a larger grid"
     )
