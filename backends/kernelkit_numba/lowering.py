@@ -79,9 +79,7 @@ class _Lowering:
     def _for(self, stmt: ir.For) -> Iterator[ir.Stmt]:
         if self._strides(stmt):
             # Numba takes the start from the stop, which must not fall below int64.
-            end = ir.Binary(
-                stmt.span, INT64, "max", self._expr(stmt.stop), _constant(stmt.span, 0)
-            )
+            end = ir.Binary(stmt.span, INT64, "max", self._expr(stmt.stop), _constant(stmt.span, 0))
             start, by = self._expr(stmt.start), self._expr(stmt.step)
             yield replace(stmt, start=start, stop=end, step=by, body=self.body(stmt.body))
             return

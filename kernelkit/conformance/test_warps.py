@@ -408,9 +408,9 @@ def from_a_lane_at_the_end(a):
 
 @pytest.mark.needs(divergent_warps=True)
 def test_debug_kernels_miss_lanes_at_the_end() -> None:
+    a = kk.asarray(np.arange(32, dtype=np.int32))
     with pytest.raises(kk.InactiveLaneError, match="from lane 0"):
-        from_a_lane_at_the_end[1, 32](kk.asarray(np.arange(32, dtype=np.int32)))
-        kk.synchronize()
+        from_a_lane_at_the_end[1, 32](a)
 
 
 @kk.kernel(debug=False)
