@@ -13,7 +13,10 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from kernelkit.registry import DeviceRow
 
 PICTURE = "kernelkit-demo.png"
 #: import name -> what people call it, for each module of the extra `demo`.
@@ -109,7 +112,7 @@ def _add_demo(commands: Any) -> None:
     )
     parser.add_argument(
         "--backend", action="append", metavar="NAME",
-        help="a back end to run on; may be repeated (default: every one that is made for speed)",
+        help="a back end to run on; may be repeated (default: every device of those made for speed)",
     )  # fmt: skip
     parser.add_argument(
         "--crop", type=_positive, metavar="N",
@@ -251,14 +254,19 @@ def _require(modules: Iterable[str]) -> None:
         )
 
 
+def _place(row: DeviceRow) -> str:
+    """A device's name, without its number for the first one of a back end."""
+    return f"{row.backend}:{row.index}" if row.index else row.backend
+
+
 def _usable(wanted: list[str] | None) -> list[str]:
-    """The back ends to run on: those asked for, or every one with a device that is fast."""
+    """Where to run: where one was asked to, or on every device that is fast."""
     import kernelkit as kk
     from kernelkit.demo.run import CROPS, default_backends
 
     if not wanted:
         rows = kk.devices()
-        found = default_backends(list(dict.fromkeys(row.backend for row in rows if row.usable)))
+        found = default_backends([_place(row) for row in rows if row.usable])
         if not found:
             raise Failure("no back end is usable here; `kernelkit devices` says why")
         if set(found) <= set(CROPS):

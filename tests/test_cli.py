@@ -136,8 +136,9 @@ def test_interrupt_of_a_kernel(tmp_path, backend):
 
 # ---------------------------------------------------------------- demo
 def fast():
-    """The back ends that are usable here, without the reference."""
-    return sorted({row.backend for row in kk.devices() if row.usable} - {"python"})
+    """The devices that are usable here, without the reference; the first of each without number."""
+    usable = [row for row in kk.devices() if row.usable and row.backend != "python"]
+    return [f"{row.backend}:{row.index}" if row.index else row.backend for row in usable]
 
 
 def test_demo(run):
