@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kernelkit.errors import Span
 from kernelkit.ir import nodes as ir
+from kernelkit.ir.rewrite import with_parts
 from kernelkit.ir.types import BOOL
 from kernelkit_opencl.needs import outward
 
@@ -66,15 +67,7 @@ class _Part:
     def _around(self, stmt: ir.Stmt) -> ir.Stmt:
         """A loop or Scope that is left by Break where a thread returns."""
         inside = [tuple(self.body(body, last=False, inner=True)) for body in ir.bodies(stmt)]
-        match stmt:
-            case ir.For():
-                return ir.For(stmt.span, stmt.target, stmt.start, stmt.stop, stmt.step, *inside)
-            case ir.While():
-                prelude, body = inside
-                return ir.While(stmt.span, prelude, stmt.condition, body)
-            case _:
-                assert isinstance(stmt, ir.Scope)
-                return ir.Scope(stmt.span, stmt.function, *inside)
+        return with_parts(stmt, ir.expressions(stmt), inside)
 
     def _leave(self, span: Span, inner: bool) -> ir.Stmt:
         if inner:

@@ -7,8 +7,6 @@ it is computed in that type, whatever the width of the indices.
 
 from __future__ import annotations
 
-from typing import Any
-
 from kernelkit.emit.cstyle.unit import Unit
 from kernelkit.ir import nodes as ir
 from kernelkit.ir.types import AddressSpace, ArrayType, DType
@@ -86,7 +84,7 @@ class Accesses:
     def _constant(self, stmt: ir.Allocate) -> None:
         unit, dtype = self._unit, stmt.array.type.dtype
         assert stmt.data is not None
-        values = [_stored(unit, dtype, value) for value in stmt.data.ravel()] or ["0"]
+        values = [unit.scalars.memory_literal(dtype, value) for value in stmt.data.ravel()] or ["0"]
         text = unit.dialect.constant.format(
             type=unit.scalars.memory_type(dtype), name=unit.names.of(stmt.array),
             size=_size(stmt.array), values=", ".join(values),
@@ -126,7 +124,11 @@ class Accesses:
     def extent(self, array: ir.ArrayVar, axis: int) -> tuple[str, str]:
         """An extent and its C type."""
         placed = self._placed[array]
-        root, place = placed.root, axis + placed.skipped
+        return self._extent(placed, axis + placed.skipped)
+
+    def _extent(self, placed: Placed, place: int) -> tuple[str, str]:
+        """The same, by the axis of the root."""
+        root = placed.root
         if root.is_dynamic:
             size = root.type.dtype.itemsize
             total = self._unit.signature.use("dynamic_bytes", "i64", "kk_dynamic_bytes")
@@ -160,17 +162,10 @@ class Accesses:
         # A view's missing indices are zeros: the axes behind count all the same.
         for axis in range(placed.skipped + 1, kind.ndim):
             own = axis - placed.skipped
-            extent = self._extent_of_root(placed, axis)
+            extent = self._extent(placed, axis)[0]
             more = f" + {indices[own]}" if own < len(indices) else ""
             offset = f"({offset} * {extent}{more})"
         return f"{placed.pointer}[{offset}]"
-
-    def _extent_of_root(self, placed: Placed, axis: int) -> str:
-        if placed.leaf < 0:
-            return str(placed.root.shape[axis])
-        index = self._unit.index
-        name = f"{placed.root_name(self._unit)}_n{axis}"
-        return self._unit.signature.use("extent", index, name, placed.leaf, axis)
 
     def _strided(self, placed: Placed, dtype: DType, indices: list[str]) -> str:
         layout, last = placed.root.type.layout, placed.root.type.ndim - 1
@@ -194,11 +189,6 @@ _ALLOCATE = {
     AddressSpace.LOCAL: Accesses._local,
     AddressSpace.CONSTANT: Accesses._constant,
 }
-
-
-def _stored(unit: Unit, dtype: DType, value: Any) -> str:
-    """An element of a constant array, as it lies in memory."""
-    return unit.scalars.memory_literal(dtype, value)
 
 
 def _size(array: ir.ArrayVar) -> int:

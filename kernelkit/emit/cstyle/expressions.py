@@ -293,6 +293,8 @@ class Expressions:
         extents = [int(n) if n.isdigit() else _as("i64", n, kind) for n, kind in known]
         inside = unit.checks.inside(node, described(array.name), kept, extents)
         element = self._accesses.element(array, elements)
+        if not unit.dialect.leaves:  # behind a fault nothing is touched: a view may have no start
+            inside = f"{inside} && !kk_fault"
         return f"({', '.join([*steps, inside])})", element
 
     # ------------------------------------------------------------ tall ones

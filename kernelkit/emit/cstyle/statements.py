@@ -145,8 +145,7 @@ class Statements:
             value = name
         inside, element = self._expressions.place(stmt, stmt.array, stmt.indices)
         text = f"{element} = {unit.scalars.store(dtype, value)};"
-        guard = "" if unit.dialect.leaves else "!kk_fault && "
-        unit.line(f"if ({guard}{inside}) {text}" if inside else text)
+        unit.line(f"if {inside} {text}" if inside else text)
         self._leave()
 
     def _atomic(self, stmt: ir.Atomic) -> None:
@@ -166,8 +165,7 @@ class Statements:
         )  # fmt: skip
         if stmt.result is not None:
             text = f"{unit.names.of(stmt.result)} = {text}"
-        guard = "" if unit.dialect.leaves else "!kk_fault && "
-        unit.line(f"if ({guard}{inside}) {text};" if inside else f"{text};")
+        unit.line(f"if {inside} {text};" if inside else f"{text};")
         self._leave()
         self._assigned(*ir.targets(stmt))
 

@@ -192,6 +192,28 @@ def test_more_shared_memory_than_static_arrays_may_have() -> None:
     assert roomy.metadata["static_shared"] == 56000
 
 
+# ---------------------------------------------------------------- behind a fault
+@kk.kernel
+def through_a_view(a, out, n):
+    row = a[n]
+    out[0] = row[1]
+
+
+def test_nothing_is_touched_behind_a_fault_where_threads_stay() -> None:
+    """The view may have no start then."""
+    args = (np.zeros((4, 4), np.float32), floats(4), 50)
+    loads = [
+        line
+        for line in body(printed(through_a_view, *args, dialect=OPENCL, debug=True)).splitlines()
+        if "a_row[" in line or "a_out[" in line
+    ]
+    assert len(loads) == 2
+    assert all("!kk_fault" in line for line in loads)
+    leaving = body(printed(through_a_view, *args, debug=True))
+    assert "!kk_fault" not in leaving
+    assert "if (kk_fault) return;" in leaving
+
+
 # ---------------------------------------------------------------- names and lines
 @kk.kernel
 def names(int_, größe, register):
